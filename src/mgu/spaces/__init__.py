@@ -1,0 +1,181 @@
+"""Search spaces: the plain cells and layouts of a grid, and the MGU network that stands against them.
+
+A space is a TOML file; the bundled ones lie beside this module and are written as a user's own would be.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from mgu.errors import InputError
+from mgu.layouts import LayerPlan, Layout, plan_layers
+from mgu.wiring import NORMS
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A plain cell of the grid: where the norm stands, and whether a second transformation of the input is added."""
+
+    norm: str
+    residual: bool
+
+    @classmethod
+    def of(cls, text: str) -> "Cell":
+        """Read ``norm`` or ``norm+residual``; raise InputError for anything else."""
+        norm, plus, residual = text.partition("+")
+        if norm not in NORMS or (plus and residual != "residual"):
+            raise InputError(f'unknown cell {text!r}; allowed: {", ".join(NORMS)}, each alone or with "+residual"')
+        return cls(norm, bool(plus))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """All that a network is built from, but its input shape and classes. ``cell=None`` is an MGU network."""
+
+    layout: Layout
+    cell: Cell | None = None
+    activation: str = "selu"
+    dropout: float = 0.3
+    kernel_size: int = 3
+    start_filters: int = 32
+    max_filters: int = 1024
+
+    def plan(self, input_shape: tuple[int, ...]) -> tuple[LayerPlan, ...]:
+        """The layers on inputs of ``input_shape`` (channels, *positions); see ``mgu.layouts.plan_layers``."""
+        return plan_layers(
+            self.layout,
+            input_shape,
+            start_filters=self.start_filters,
+            max_filters=self.max_filters,
+            kernel_size=self.kernel_size,
+        )
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A grid of cells x layouts, and the layouts of its MGU networks; the file's keys are the fields.
+
+    ``prefix`` begins the model names (MNI_001, MNI_MGU_001). ``input_shape`` (channels, *positions) and ``classes``
+    size the networks where no data set is at hand.
+    """
+
+    prefix: str
+    input_shape: tuple[int, ...]
+    classes: int
+    layouts: tuple[Layout, ...]
+    mgu_layouts: tuple[Layout, ...]
+    cells: tuple[Cell, ...]
+    activation: str = "selu"
+    dropout: float = 0.3
+    kernel_size: int = 3
+    start_filters: int = 32
+    max_filters: int = 1024
+
+    def models(self) -> dict[str, Architecture]:
+        """Every architecture by model name: the grid, layout by layout, then the MGU networks."""
+        shared = {f.name: getattr(self, f.name) for f in fields(Architecture) if f.name not in ("layout", "cell")}
+        grid = [(layout, cell) for layout in self.layouts for cell in self.cells]
+        plain = {f"{self.prefix}_{i:03d}": Architecture(*pair, **shared) for i, pair in enumerate(grid, 1)}
+        mgu = {
+            f"{self.prefix}_MGU_{i:03d}": Architecture(layout, **shared) for i, layout in enumerate(self.mgu_layouts, 1)
+        }
+        return plain | mgu
+
+    def check(self, input_shape: tuple[int, ...]) -> None:
+        """Raise InputError, naming the model and the layer, where a layout does not fit inputs of this shape."""
+        for name, architecture in self.models().items():
+            try:
+                architecture.plan(input_shape)
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from None
+
+
+def bundled_spaces() -> list[str]:
+    """The names of the spaces that come with the package."""
+    return sorted(p.name.removesuffix(".toml") for p in resources.files(__name__).iterdir() if p.name.endswith(".toml"))
+
+
+def load_space(name: str) -> SearchSpace:
+    """A bundled space by name, or one's own from the path of a TOML file.
+
+    Raises InputError where there is no such space, or where the file is not a space, naming the key.
+    """
+    bundled = resources.files(__name__) / f"{name}.toml"
+    if name in bundled_spaces():
+        return parse_space(bundled.read_text(encoding="utf-8"), name)
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(
+            f"unknown space {name!r}: it is neither bundled ({', '.join(bundled_spaces())}) nor a TOML file here"
+        )
+    try:
+        return parse_space(path.read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"space {name}: cannot be read as text: {error}") from None
+
+
+def parse_space(text: str, source: str) -> SearchSpace:
+    """A space from TOML text; ``source`` names it in errors. Raises InputError for what is missing, unknown or wrong."""
+    try:
+        table = tomllib.loads(text)
+        _check_keys(table)
+        return SearchSpace(**{key: _READERS[key](key, value) for key, value in table.items()})
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"space {source}: not valid TOML: {error}") from None
+    except InputError as error:
+        raise InputError(f"space {source}: {error}") from None
+
+
+def _check_keys(table: Mapping[str, Any]) -> None:
+    required = ("prefix", "input_shape", "classes", "layouts", "mgu_layouts", "cells")
+    missing = [key for key in required if key not in table]
+    unknown = [key for key in table if key not in _READERS]
+    if missing or unknown:
+        faults = [f"missing keys {missing}"] * bool(missing) + [f"unknown keys {unknown}"] * bool(unknown)
+        raise InputError(f"{' and '.join(faults)}; allowed: {', '.join(_READERS)}")
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.replace("_", "").replace("-", "").isalnum():
+        raise InputError(f"{key} must be a name of letters, digits, - and _; {value!r} was given")
+    return value
+
+
+def _whole(key: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{key} must be a whole number of at least 1; {value!r} was given")
+    return value
+
+
+def _fraction(key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise InputError(f"{key} must be a number from 0 to below 1; {value!r} was given")
+    return float(value)
+
+
+def _several(key: str, value: Any) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise InputError(f"{key} must be a list of at least one entry; {value!r} was given")
+    return value
+
+
+def _layouts(key: str, value: Any) -> tuple[Layout, ...]:
+    return tuple(Layout.of(_several(key, numbers)) for numbers in _several(key, value))
+
+
+_READERS: Mapping[str, Any] = {
+    "prefix": _text,
+    "input_shape": lambda key, value: tuple(_whole(key, n) for n in _several(key, value)),
+    "classes": _whole,
+    "layouts": _layouts,
+    "mgu_layouts": _layouts,
+    "cells": lambda key, value: tuple(Cell.of(str(cell)) for cell in _several(key, value)),
+    "activation": _text,
+    "dropout": _fraction,
+    "kernel_size": _whole,
+    "start_filters": _whole,
+    "max_filters": _whole,
+}

@@ -1,0 +1,194 @@
+"""The MultiGatedUnit as data: its operations and gates, how to evaluate them, and how to decide them.
+
+The chain is the only description of the unit. A framework half supplies what each operation does; the plain networks
+of the grid are the same chain with every gate decided.
+
+Source: Damian & Piciu, "MGU: hyper-parameter self-learning using Multi Gated Units in deep neural graphs" (2020),
+code listing of section 4.2 (``"code"``) and equations 1 to 19 of section 4.1 (``"equations"``).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from mgu.errors import InputError
+
+INPUT = "x"
+
+
+@dataclass(frozen=True)
+class Op:
+    """A feature processor: ``name = kind(*inputs)``."""
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A soft choice, g in (0, 1): ``name = g * open + (1 - g) * closed``."""
+
+    name: str
+    open: str
+    closed: str
+
+    @property
+    def inputs(self) -> tuple[str, str]:
+        return (self.open, self.closed)
+
+
+Node = Op | Gate
+Chain = tuple[Node, ...]
+Value = TypeVar("Value")
+
+_TRUNK: Chain = (
+    Op("linear", "layer", (INPUT,)),
+    Op("bypass", "bypass", (INPUT,)),
+    Op("no_norm", "activation", ("linear",)),
+    Op("bn", "batch_norm", ("linear",)),
+    Op("bn_pre", "activation", ("bn",)),
+    Op("bn_post", "batch_norm", ("no_norm",)),
+)
+_RESIDUAL: Chain = (
+    Gate("norm", open="bn_ln", closed="no_norm"),
+    Op("sum", "add", ("norm", "bypass")),
+    Gate("residual", open="norm", closed="sum"),
+)
+
+#: The two published forms by name. Each ends with the unit's output; each has the gates, in order, bn_order, bn_ln,
+#: norm, residual, skip.
+FORMS: Mapping[str, Chain] = {
+    "code": (
+        *_TRUNK,
+        Op("ln", "layer_norm", ("no_norm",)),
+        Gate("bn_order", open="bn_pre", closed="bn_post"),
+        Gate("bn_ln", open="bn_order", closed="ln"),
+        *_RESIDUAL,
+        Gate("skip", open="bypass", closed="residual"),
+    ),
+    "equations": (
+        *_TRUNK,
+        Op("ln_linear", "layer_norm", ("linear",)),
+        Op("ln", "activation", ("ln_linear",)),
+        Gate("bn_order", open="bn_post", closed="bn_pre"),
+        Gate("bn_ln", open="bn_order", closed="ln"),
+        *_RESIDUAL,
+        Gate("skip", open="residual", closed="bypass"),
+    ),
+}
+
+#: How the grid's four norm choices decide the three norm gates: gate -> the value it passes on.
+NORMS: Mapping[str, Mapping[str, str]] = {
+    "bn_pre": {"norm": "bn_ln", "bn_ln": "bn_order", "bn_order": "bn_pre"},
+    "bn_post": {"norm": "bn_ln", "bn_ln": "bn_order", "bn_order": "bn_post"},
+    "ln": {"norm": "bn_ln", "bn_ln": "ln"},
+    "no_norm": {"norm": "no_norm"},
+}
+
+#: Prior strengths by name: the logit at which each gate starts towards the plain cell (batch norm before the
+#: activation, no residual, no skip). "neutral" is the paper's start, every gate at one half.
+PRIORS: Mapping[str, float] = {"plain": 2.0, "neutral": 0.0}
+
+
+def evaluate(
+    chain: Chain,
+    x: Value,
+    apply: Callable[..., Value],
+    mix: Callable[[Gate, Value, Value], Value],
+) -> Value:
+    """Run the chain on ``x`` and return its last value.
+
+    ``apply(op, *inputs)`` computes an operation; ``mix(gate, open, closed)`` computes a gate.
+    """
+    values = {INPUT: x}
+    for node in chain:
+        inputs = [values[name] for name in node.inputs]
+        values[node.name] = mix(node, *inputs) if isinstance(node, Gate) else apply(node, *inputs)
+    return values[chain[-1].name]
+
+
+def harden(chain: Chain, decision: Mapping[str, str]) -> Chain:
+    """Replace each decided gate by the side it passes on, and drop what nobody reads any more.
+
+    ``decision`` maps a gate's name to the name of its open or closed value. Gates that are not named stay gates.
+    Raises InputError for a gate that the chain does not have, or for a side that the gate does not have.
+    """
+    _check_decision(chain, decision)
+    alias: dict[str, str] = {}
+    kept: list[Node] = []
+    for node in chain:
+        if isinstance(node, Gate) and node.name in decision:
+            side = decision[node.name]
+            alias[node.name] = alias.get(side, side)
+        elif isinstance(node, Gate):
+            kept.append(replace(node, open=alias.get(node.open, node.open), closed=alias.get(node.closed, node.closed)))
+        else:
+            kept.append(replace(node, inputs=tuple(alias.get(name, name) for name in node.inputs)))
+    last = chain[-1].name
+    return _reachable(kept, alias.get(last, last))
+
+
+def gates(chain: Chain) -> tuple[Gate, ...]:
+    """The chain's gates, in the order in which they are evaluated."""
+    return tuple(node for node in chain if isinstance(node, Gate))
+
+
+def form_chain(form: str, *, residual_gate: bool = True) -> Chain:
+    """The chain of a published form; without the residual gate, the unit never adds its bypass (the paper's first
+    networks). Raises InputError for an unknown form."""
+    if form not in FORMS:
+        raise InputError(f"unknown form {form!r}; allowed: {', '.join(FORMS)}")
+    return FORMS[form] if residual_gate else harden(FORMS[form], {"residual": "norm"})
+
+
+def cell_decision(norm: str, residual: bool) -> dict[str, str]:
+    """The decision that turns a form into a cell of the grid. Raises InputError for an unknown norm."""
+    if norm not in NORMS:
+        raise InputError(f"unknown norm {norm!r}; allowed: {', '.join(NORMS)}")
+    return {**NORMS[norm], "residual": "sum" if residual else "norm", "skip": "residual"}
+
+
+def cell_chain(norm: str, residual: bool) -> Chain:
+    """The plain cell of the grid: the code form with every gate decided.
+
+    ``norm`` is one of bn_pre A(BN(L)), bn_post BN(A(L)), ln LN(A(L)), no_norm A(L); ``residual`` adds the bypass.
+    """
+    return harden(FORMS["code"], cell_decision(norm, residual))
+
+
+def prior_logits(prior: str | Sequence[float], form: str, *, residual_gate: bool = True) -> tuple[float, ...]:
+    """The logit at which each gate starts, in gate order.
+
+    ``prior`` is a name of ``PRIORS`` or the logits themselves. Raises InputError for an unknown name or for a number
+    of logits that differs from the number of gates.
+    """
+    names = [gate.name for gate in gates(form_chain(form, residual_gate=residual_gate))]
+    if not isinstance(prior, str):
+        if len(prior) != len(names):
+            raise InputError(f"prior has {len(prior)} numbers; it needs {len(names)}, one for each of {', '.join(names)}")
+        return tuple(float(logit) for logit in prior)
+    if prior not in PRIORS:
+        raise InputError(f"unknown prior {prior!r}; allowed: {', '.join(PRIORS)}, or one number for each gate")
+    start = cell_decision("bn_pre", residual=False)
+    towards = {gate.name: 1.0 if gate.open == start[gate.name] else -1.0 for gate in gates(FORMS[form])}
+    return tuple(PRIORS[prior] * towards[name] for name in names)
+
+
+def _check_decision(chain: Chain, decision: Mapping[str, str]) -> None:
+    known = {gate.name: gate for gate in gates(chain)}
+    for name, side in decision.items():
+        if name not in known:
+            raise InputError(f"the chain has no gate {name!r}; its gates: {', '.join(known) or 'none'}")
+        if side not in known[name].inputs:
+            raise InputError(f"gate {name!r} cannot pass on {side!r}; allowed: {' or '.join(known[name].inputs)}")
+
+
+def _reachable(nodes: Sequence[Node], output: str) -> Chain:
+    needed = {output}
+    kept: list[Node] = []
+    for node in reversed(nodes):
+        if node.name in needed:
+            kept.append(node)
+            needed.update(node.inputs)
+    return tuple(reversed(kept))
