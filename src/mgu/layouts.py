@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from math import isinf
+from math import inf
 
 from mgu.errors import InputError
+
+MAX_LAYERS = 1000
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,14 @@ class Layout:
                 f"{text}: five numbers are needed: nr_layers, nr_reductions, max_strides, min_layer_padding_same, "
                 "scale_filters"
             )
-        if any(n != int(n) for n in numbers[:3] if not isinf(n)) or any(isinf(n) or n != n for n in numbers[:3]):
+        if not all(float(n).is_integer() for n in numbers[:3]):
             raise InputError(f"{text}: nr_layers, nr_reductions and max_strides must be whole numbers")
         layers, reductions, strides = (int(n) for n in numbers[:3])
         same, scale = numbers[3:]
-        if layers < 1 or reductions < 0 or strides < 1 or not same >= 0 or not 0 < scale < float("inf"):
+        if not 1 <= layers <= MAX_LAYERS or reductions < 0 or strides < 1 or not same >= 0 or not 0 < scale < inf:
             raise InputError(
-                f"{text}: nr_layers and max_strides must be at least 1, nr_reductions and min_layer_padding_same at "
-                "least 0, scale_filters above 0"
+                f"{text}: nr_layers must be from 1 to {MAX_LAYERS}, max_strides at least 1, nr_reductions and "
+                "min_layer_padding_same at least 0, scale_filters above 0"
             )
         return cls(layers, reductions, strides, same, scale)
 
@@ -71,22 +73,30 @@ def plan_layers(
     plans = []
     shape = input_shape
     for i in range(layout.nr_layers):
-        filters = min(max_filters, int(start_filters * layout.scale_filters**i))
+        filters = _filters(i, layout.scale_filters, start_filters, max_filters)
         stride = layout.max_strides if i < layout.nr_reductions else 1
         same = i >= layout.min_layer_padding_same - 1
         if same and len(shape) > 1 and kernel_size % 2 == 0:
             raise InputError(
-                f'layout {layout}: layer {i + 1} has "same" padding, which needs an odd kernel_size; {kernel_size} was given'
+                f'layout {layout}: layer {i + 1} has "same" padding, which needs an odd kernel_size; '
+                f"{kernel_size} was given"
             )
         padding = (kernel_size - 1) // 2 if same else 0
         output = (filters, *((n + 2 * padding - kernel_size) // stride + 1 for n in shape[1:]))
         if min(output) < 1:
             raise InputError(
-                f"layout {layout} does not fit inputs of shape {input_shape}: layer {i + 1} of {layout.nr_layers} (kernel "
-                f"{kernel_size}, stride {stride}, padding {'same' if same else 'valid'}, {filters} filters) would turn "
-                f"{shape} into an empty feature map {tuple(max(0, n) for n in output)}; use fewer layers or reductions, "
-                "larger inputs, or a smaller min_layer_padding_same"
+                f"layout {layout} does not fit inputs of shape {input_shape}: layer {i + 1} of {layout.nr_layers} "
+                f"(kernel {kernel_size}, stride {stride}, padding {'same' if same else 'valid'}, {filters} filters) "
+                f"would turn {shape} into an empty feature map {tuple(max(0, n) for n in output)}; use fewer layers or "
+                "reductions, larger inputs, or a smaller min_layer_padding_same"
             )
         plans.append(LayerPlan(shape, output, kernel_size, stride, padding))
         shape = output
     return tuple(plans)
+
+
+def _filters(i: int, scale: float, start: int, most: int) -> int:
+    try:
+        return min(most, int(start * scale**i))
+    except OverflowError:  # beyond what a float holds, and so beyond any maximum
+        return most

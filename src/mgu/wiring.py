@@ -166,7 +166,9 @@ def prior_logits(prior: str | Sequence[float], form: str, *, residual_gate: bool
     names = [gate.name for gate in gates(form_chain(form, residual_gate=residual_gate))]
     if not isinstance(prior, str):
         if len(prior) != len(names):
-            raise InputError(f"prior has {len(prior)} numbers; it needs {len(names)}, one for each of {', '.join(names)}")
+            raise InputError(
+                f"prior has {len(prior)} numbers; it needs {len(names)}, one for each of {', '.join(names)}"
+            )
         return tuple(float(logit) for logit in prior)
     if prior not in PRIORS:
         raise InputError(f"unknown prior {prior!r}; allowed: {', '.join(PRIORS)}, or one number for each gate")

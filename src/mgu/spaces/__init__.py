@@ -30,6 +30,9 @@ class Cell:
             raise InputError(f'unknown cell {text!r}; allowed: {", ".join(NORMS)}, each alone or with "+residual"')
         return cls(norm, bool(plus))
 
+    def __str__(self) -> str:
+        return self.norm + "+residual" * self.residual
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -118,7 +121,7 @@ def load_space(name: str) -> SearchSpace:
 
 
 def parse_space(text: str, source: str) -> SearchSpace:
-    """A space from TOML text; ``source`` names it in errors. Raises InputError for what is missing, unknown or wrong."""
+    """A space from TOML text; ``source`` names it in errors. Raises InputError for missing, unknown and wrong keys."""
     try:
         table = tomllib.loads(text)
         _check_keys(table)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mgu.history import Result
 from mgu.spaces import Architecture
 
 #: A trial's statuses. "pending" has not begun; "running" has begun and has not ended (or its process died);
@@ -51,39 +52,6 @@ class Trial:
         """
         identity = {"architecture": asdict(self.architecture), "seed": self.seed, "settings": dict(settings)}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch of a training history. Accuracies are fractions; the training figures are running means over the
-    epoch, dropout on. ``elapsed_s`` is wall time since the trial began."""
-
-    epoch: int
-    train_loss: float
-    train_acc: float
-    val_loss: float
-    val_acc: float
-    elapsed_s: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a trial ended. Accuracies are fractions in 0..1, those of the epoch with the best validation accuracy.
-
-    ``tts_s`` is wall time from the first touch of the data to the end of the test evaluation; ``train_s`` is the part
-    spent in training steps; ``compile_s`` is the time of compilation, in neither.
-    """
-
-    status: str
-    tts_s: float
-    train_s: float = 0.0
-    compile_s: float = 0.0
-    train_acc: float | None = None
-    val_acc: float | None = None
-    test_acc: float | None = None
-    best_epoch: int | None = None
-    history: tuple[Epoch, ...] = ()
-    message: str = ""
 
 
 @dataclass(frozen=True)

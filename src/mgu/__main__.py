@@ -1,0 +1,5 @@
+"""``python -m mgu``."""
+
+from mgu.cli import main
+
+main(prog_name="mgu")

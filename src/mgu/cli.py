@@ -1,0 +1,181 @@
+"""The command line: one short function a command. What a command needs is imported when it runs."""
+
+import csv
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import mgu
+from mgu.errors import InputError
+
+
+class Commands(click.Group):
+    """Commands that answer bad input with one plain message and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("stopped; what has ended is kept, and the same command goes on from there", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(mgu.__version__)
+def main() -> None:
+    """One training run instead of a grid search: networks that learn their own norms, residuals and depth."""
+
+
+def unit_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add MultiGatedUnit's options to a command, which gets them by the names of its arguments."""
+    options = (
+        click.option("--gates", default="squeeze", show_default=True, help="squeeze, replica, depthwise or channel."),
+        click.option("--prior", default="plain", show_default=True, help="Where gates start: plain or neutral."),
+        click.option("--form", default="code", show_default=True, help="The unit's published form: code or equations."),
+        click.option("--residual-gate/--no-residual-gate", default=True, show_default=True, help="Learn residuals."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("name")
+@click.option("--format", "style", default="table", type=click.Choice(["table", "csv", "json"]), show_default=True)
+@unit_options
+def space(name: str, style: str, **unit: Any) -> None:
+    """Print the trials of a search space with their sizes (all weights, as Keras counts them).
+
+    NAME is a bundled space (mnist, cifar10, cervigram, digits, table) or the path of a TOML file of your own.
+    """
+    from mgu.spaces import load_space
+    from mgu.study.trial import Trial
+    from mgu.torch.network import model_size
+
+    found = load_space(name)
+    found.check(found.input_shape)
+    trials = [
+        Trial(model, architecture, model_size(architecture, found.input_shape, found.classes, **unit), seed=0)
+        for model, architecture in found.models().items()
+    ]
+    columns = ("model_name", "layout", "norm", "residual", "model_size")
+    _print_rows([{column: getattr(trial, column) for column in columns} for trial in trials], style)
+
+
+@main.command()
+@click.argument("data")
+@click.option(
+    "--space", "space_name", metavar="NAME|FILE", help="Search space; by default the one for the data's shape."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Study folder.  [default: studies/DATA]")
+@click.option("--target", metavar="COLUMN", help="The column to predict, where the data does not say it.")
+@click.option("--limit", type=click.IntRange(1), help="Take this many of the training samples (validation included).")
+@click.option(
+    "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Train each model with so many seeds."
+)
+@click.option("--only", metavar="PATTERN,...", help="Only the models of these names, such as 'MNI_00?,*MGU*'.")
+@click.option("--epochs", default=100, show_default=True, help="At most so many epochs a trial.")
+@click.option(
+    "--patience", default=10, show_default=True, help="Stop after so many epochs without a better validation."
+)
+@click.option("--batch-size", default=64, show_default=True)
+@click.option("--lr", default=0.01, show_default=True, help="Learning rate at the first step.")
+@click.option("--decay", type=float, help="Learning rate at a step: lr / (1 + decay * step).  [default: lr / epochs]")
+@unit_options
+@click.option(
+    "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto: a GPU where there is one."
+)
+@click.option("--precision", default="float32", show_default=True, help="float32, or bf16 by autocast.")
+@click.option("--compile", "compile_mode", default="none", show_default=True, help="A mode of torch.compile.")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the files written.")
+def compare(
+    data: str,
+    space_name: str | None,
+    out: Path | None,
+    target: str | None,
+    limit: int | None,
+    seeds: int,
+    only: str | None,
+    device: str,
+    compile_mode: str,
+    dry_run: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Train one MGU network and the whole grid of plain ones on DATA, and report.
+
+    DATA is digits, iris, wine or breast_cancer (bundled), mnist or cifar10, a Hugging Face Hub id, a folder of images
+    or of Parquet files, or a CSV or Parquet table. Stopped and started again, a study goes on where it was.
+    """
+    from mgu.comparison import Comparison, default_space, resolve_device
+    from mgu.data import load_data
+    from mgu.spaces import load_space
+    from mgu.training import Recipe
+
+    recipe_names = ("epochs", "patience", "batch_size", "lr", "decay", "precision")
+    recipe = Recipe(compile=compile_mode, **{name: options.pop(name) for name in recipe_names})
+    chosen = load_space(space_name) if space_name else None
+    target_device = resolve_device(device)
+    loaded = load_data(data, target=target, limit=limit)
+    comparison = Comparison(loaded, chosen or default_space(loaded), recipe, options, target_device)
+    trials = comparison.trials(range(seeds), only.split(",") if only else ())
+    folder = out or Path("studies") / comparison.name
+    if dry_run:
+        _print_plan(folder, trials, comparison.settings())
+        return
+    _run(comparison, folder, trials, quiet)
+
+
+def _run(comparison: Any, folder: Path, trials: list[Any], quiet: bool) -> None:
+    from mgu.progress import listen
+    from mgu.report.tables import summarise
+    from mgu.report.terminal import print_summary
+
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    with listen(console, comparison.recipe.epochs, quiet) as listener:
+        view = comparison.run(folder, trials, listener, shlex.join(["mgu", *sys.argv[1:]]))
+    if not quiet:
+        print_summary(summarise(view), console)
+    click.echo("\n".join(str(folder / name) for name in ("results.csv", "report.md", "report.html")))
+
+
+def _print_plan(folder: Path, trials: Iterable[Any], settings: Mapping[str, Any]) -> None:
+    from mgu.study.ledger import FILE, read_study
+
+    known = read_study(folder).records if (folder / FILE).is_file() else ()
+    status = {record.trial.key(settings): record.status for record in known}
+    columns = ("model_name", "layout", "norm", "residual", "model_size", "seed")
+    rows = [{**{c: getattr(t, c) for c in columns}, "status": status.get(t.key(settings), "pending")} for t in trials]
+    _print_rows(rows, "table")
+    click.echo(f"{len(rows)} trials in {folder}; nothing was trained")
+
+
+def _print_rows(rows: list[dict[str, Any]], style: str) -> None:
+    """Rows as a table, CSV or JSON on standard output."""
+    if style == "json":
+        click.echo(json.dumps(rows, indent=2))
+    elif style == "csv":
+        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    else:
+        table = Table(*rows[0])
+        for row in rows:
+            numbers = {name: f"{value:,}" if name == "model_size" else str(value) for name, value in row.items()}
+            table.add_row(*numbers.values(), style="bold" if row["norm"] == "N/A" else "")
+        Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""The main job: one MGU network against the whole grid, on one data set, as a study."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as safetensors_bytes
+
+from mgu.data import DataSet
+from mgu.errors import InputError
+from mgu.files import write_whole
+from mgu.history import Epoch, Result
+from mgu.measure import environment
+from mgu.report.page import write_report
+from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
+from mgu.study.ledger import Ledger
+from mgu.study.runner import Listener, run
+from mgu.study.trial import StudyView, Trial
+from mgu.torch.network import model_size
+from mgu.training import Recipe, fit
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared: the data, the space, the recipe, and MultiGatedUnit's options (gates, prior, form, ...)."""
+
+    data: DataSet
+    space: SearchSpace
+    recipe: Recipe = field(default_factory=Recipe)
+    unit: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+
+    @property
+    def name(self) -> str:
+        """What the data is called: the last part of its path or id."""
+        return Path(self.data.name).stem
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides the trials' results, as plain JSON data."""
+        data = self.data
+        return {
+            "data": {
+                "name": self.name,
+                "checksum": data.checksum,
+                "input_shape": list(data.input_shape),
+                "classes": len(data.classes),
+                "train": len(data.train.y),
+                "validation": len(data.validation.y),
+                "test": len(data.test.y),
+            },
+            "space": _plain(self.space),
+            "training": {**asdict(self.recipe), "decay": self.recipe.step_decay},
+            "unit": dict(self.unit),
+            "device": self.device,
+        }
+
+    def trials(self, seeds: Iterable[int], only: Iterable[str] = ()) -> list[Trial]:
+        """The trials of these seeds, seed by seed; ``only`` keeps the models whose name matches one of the patterns.
+
+        Raises InputError where a layout does not fit the data, or where a pattern matches no model.
+        """
+        self.space.check(self.data.input_shape)
+        models = _selected(self.space.models(), list(only))
+        sizes = {name: self._size(architecture) for name, architecture in models.items()}
+        return [Trial(name, models[name], sizes[name], seed) for seed in seeds for name in models]
+
+    def run(self, folder: Path, trials: list[Trial], listener: Listener, command: str | None = None) -> StudyView:
+        """Train what is not yet done of the trials in the study in ``folder``, write the report there, and return the
+        whole study.
+
+        Raises InputError where the folder cannot be used for this study. When stopped early, by Ctrl-C too, the report
+        is of what is done.
+        """
+        settings = self.settings()
+        with Ledger.open(folder, settings) as ledger:
+            keys = ledger.add(trials, settings)
+            try:
+                run(ledger, keys, self._train, environment(torch.device(self.device)), listener)
+            finally:
+                view = ledger.view()
+                write_report(view, folder, command)
+        return view
+
+    def _train(self, trial: Trial, folder: Path, on_epoch: Callable[[Epoch], None]) -> Result:
+        fitted = fit(
+            trial.architecture,
+            self.data,
+            self.recipe,
+            seed=trial.seed,
+            device=self.device,
+            unit=self.unit,
+            on_epoch=on_epoch,
+        )
+        save_weights(fitted.network, folder)
+        return fitted.result
+
+    def _size(self, architecture: Architecture) -> int:
+        return model_size(architecture, self.data.input_shape, len(self.data.classes), **self.unit)
+
+
+def default_space(data: DataSet) -> SearchSpace:
+    """The bundled space that is made for inputs of the data's shape; the table space for features.
+
+    Raises InputError where there is none.
+    """
+    if len(data.input_shape) == 1:
+        return load_space("table")
+    for name in bundled_spaces():
+        space = load_space(name)
+        if space.input_shape == data.input_shape:
+            return space
+    raise InputError(
+        f"no bundled space is made for inputs of shape {data.input_shape}; name one with --space: "
+        f"{', '.join(bundled_spaces())}, or a TOML file of your own"
+    )
+
+
+def save_weights(network: torch.nn.Module, folder: Path) -> Path:
+    """Write ``weights.safetensors`` and its SHA-256 beside it, whole or not at all; return the path."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    content = safetensors_bytes(weights)
+    path = folder / "weights.safetensors"
+    write_whole(path, content)
+    write_whole(folder / "weights.sha256", f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
+    return path
+
+
+def _selected(models: Mapping[str, Architecture], patterns: list[str]) -> dict[str, Architecture]:
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in models):
+            raise InputError(f"no model matches {pattern!r}; the models of this space: {', '.join(models)}")
+    return {
+        name: architecture
+        for name, architecture in models.items()
+        if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+    }
+
+
+def _plain(space: SearchSpace) -> dict[str, Any]:
+    """The space as its TOML file has it, with layouts and cells as text."""
+    values = {f.name: getattr(space, f.name) for f in fields(space)}
+    return {
+        name: [v if isinstance(v, int) else str(v) for v in value] if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }
+
+
+def resolve_device(name: str) -> str:
+    """The device of that name, "auto" being a GPU where there is one. Raises InputError where it is not here."""
+    gpus = torch.cuda.device_count()
+    if name == "auto":
+        return "cuda" if gpus else "cpu"
+    allowed = ["cpu", *["cuda"] * bool(gpus), *(f"cuda:{i}" for i in range(gpus))]
+    if name not in allowed:
+        raise InputError(f"device {name!r} is not here; allowed: auto, {', '.join(allowed)}")
+    return name

@@ -1,0 +1,106 @@
+"""What data is once decoded: arrays, split by split."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples and their labels.
+
+    ``x`` is (samples, channels, *positions) uint8 for images and (samples, features) float32 for tables; ``y`` is
+    (samples,) int64, an index into the classes.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64]) -> "Split":
+        """The samples at these positions, copied."""
+        return Split(self.x[rows], self.y[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What a source holds, uncut: "train", and "validation" and "test" where it has them."""
+
+    splits: Mapping[str, Split]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Three disjoint splits, and the names of the classes that their labels index.
+
+    ``checksum`` is the SHA-256 of the arrays, shapes, dtypes and classes: equal for equal data, wherever it lay.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: tuple[str, ...]
+    checksum: str
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample: (channels, *positions), or (features,)."""
+        return self.train.x.shape[1:]
+
+    @property
+    def mean(self) -> Floats:
+        """(channels,) on the scale 0 to 255 for images, (features,) for tables; over the training split alone."""
+        return self._moments[0]
+
+    @property
+    def std(self) -> Floats:
+        """The standard deviation, in the shape of ``mean``; 1 where a channel or feature is constant."""
+        return self._moments[1]
+
+    @cached_property
+    def _moments(self) -> tuple[Floats, Floats]:
+        x = self.train.x
+        mean, std = _image_moments(x) if x.dtype == np.uint8 else _table_moments(x)
+        narrow = std.astype(np.float32)
+        return mean.astype(np.float32), np.where(narrow > 0, narrow, np.float32(1))
+
+
+def checksum(splits: Mapping[str, Split], classes: tuple[str, ...]) -> str:
+    """The SHA-256 of what the splits hold, in the order train, validation, test."""
+    digest = hashlib.sha256(json.dumps(classes).encode())
+    for role in ("train", "validation", "test"):
+        for array in (splits[role].x, splits[role].y):
+            digest.update(f"{role} {array.dtype.str} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _image_moments(x: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    # From histograms: exact, and without a copy of all images as floats.
+    values = np.arange(256)
+    counts = np.stack([_histogram(x[:, channel]) for channel in range(x.shape[1])])
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = (counts @ values) / counts.sum(axis=1)
+    return mean, np.sqrt((shares * (values - mean[:, None]) ** 2).sum(axis=1))
+
+
+def _histogram(x: NDArray[np.uint8]) -> NDArray[np.int64]:
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, len(x), 1024):
+        counts += np.bincount(x[start : start + 1024].ravel(), minlength=256)
+    return counts
+
+
+def _table_moments(x: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    # In 64 bits, sums of 32-bit numbers are exact: a constant feature has a deviation of 0, not just above.
+    wide = x.astype(np.float64)
+    return wide.mean(axis=0), wide.std(axis=0)

@@ -1,0 +1,117 @@
+"""Decoded images on disk, so that a second load decodes nothing.
+
+An entry is a folder, there whole or not at all: an array a file, ``classes.json``, and ``index.json`` with the SHA-256
+of each. A cache that cannot be read or written is done without.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from mgu.data.arrays import Decoded, Split
+
+#: Part of each key: raise it when decoding changes.
+FORMAT = 1
+
+
+def cache_folder() -> Path:
+    """In ``$MGU_CACHE``, ``$XDG_CACHE_HOME/mgu`` or ``~/.cache/mgu``. Raises RuntimeError where there is no home."""
+    if own := os.environ.get("MGU_CACHE"):
+        return Path(own).expanduser() / "data"
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared) if shared else Path.home() / ".cache") / "mgu" / "data"
+
+
+def key(base: Path, files: Iterable[Path], target: str | None) -> str:
+    """The name of an entry: it changes with any file's name, size or time, with the folder and with the target."""
+    facts = [(f.relative_to(base).as_posix(), (stat := f.stat()).st_size, stat.st_mtime_ns) for f in sorted(files)]
+    identity = [FORMAT, str(base.resolve()), target, facts]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+
+def cached(key: str, decode: Callable[[], Decoded]) -> Decoded:
+    """The entry, or what ``decode`` returns, stored where it is images: tables are read as fast without."""
+    decoded = load(key)
+    if decoded is None:
+        decoded = decode()
+        if decoded.splits["train"].x.dtype == np.uint8:
+            store(key, decoded)
+    return decoded
+
+
+def load(key: str) -> Decoded | None:
+    """The entry; None where there is none. One that is damaged is deleted."""
+    try:
+        entry = cache_folder() / key
+        if not entry.is_dir():
+            return None
+    except (OSError, RuntimeError):
+        return None
+    try:
+        return _read(entry)
+    except (OSError, ValueError, TypeError, AttributeError):
+        _delete(entry)
+        return None
+
+
+def store(key: str, decoded: Decoded) -> None:
+    """Write the entry, unless another process was first."""
+    with suppress(OSError, RuntimeError), _temporary(cache_folder()) as folder:
+        _write(Path(folder, key), decoded)
+        os.replace(Path(folder, key), cache_folder() / key)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for the time being, in the cache where that can be written: there is the room for a data set."""
+    try:
+        temporary = _temporary(cache_folder())
+    except (OSError, RuntimeError):
+        temporary = tempfile.TemporaryDirectory(prefix="mgu-", ignore_cleanup_errors=True)
+    with temporary as folder:
+        yield Path(folder)
+
+
+def _temporary(parent: Path) -> "tempfile.TemporaryDirectory[str]":
+    parent.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=parent, prefix=".part-", ignore_cleanup_errors=True)
+
+
+def _read(entry: Path) -> Decoded:
+    checksums = json.loads((entry / "index.json").read_bytes())
+    for name, checksum in checksums.items():
+        if _checksum(entry / name) != checksum:
+            raise ValueError(f"{entry / name} is damaged")
+    classes = tuple(json.loads((entry / "classes.json").read_bytes()))
+    roles = [role for role in ("train", "validation", "test") if f"{role}_x.npy" in checksums]
+    if "train" not in roles:
+        raise ValueError(f"{entry} is incomplete")
+    arrays = {role: [np.load(entry / f"{role}_{a}.npy", allow_pickle=False) for a in "xy"] for role in roles}
+    return Decoded({role: Split(x, y) for role, (x, y) in arrays.items()}, classes)
+
+
+def _write(entry: Path, decoded: Decoded) -> None:
+    entry.mkdir()
+    (entry / "classes.json").write_text(json.dumps(decoded.classes), encoding="utf-8")
+    for role, split in decoded.splits.items():
+        np.save(entry / f"{role}_x.npy", split.x, allow_pickle=False)
+        np.save(entry / f"{role}_y.npy", split.y, allow_pickle=False)
+    checksums = {file.name: _checksum(file) for file in sorted(entry.iterdir())}
+    (entry / "index.json").write_text(json.dumps(checksums, indent=1), encoding="utf-8")
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _delete(entry: Path) -> None:
+    # Moved first: another process must not find it half deleted.
+    with suppress(OSError), _temporary(entry.parent) as folder:
+        os.replace(entry, Path(folder, entry.name))

@@ -1,0 +1,56 @@
+"""A CSV file as a data frame."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mgu.data.places import FIRST_ROW
+from mgu.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_csv(path: Path) -> "pd.DataFrame":
+    """The table, indexed by row as a spreadsheet counts (the header is row 1); empty rows are left out.
+
+    Raises InputError where the file is not comma-separated UTF-8 text, has no rows, or names two columns alike.
+    """
+    import pandas as pd
+
+    try:
+        # Warnings as errors, since pandas would drop what rows have beyond the header's fields.
+        with warnings.catch_warnings(action="error"):
+            names, frame = _header(path), _rows(path)
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path}: the file is empty, or its first line is; a header and rows are needed") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save the table as UTF-8 CSV") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise InputError(
+            f"{path}: not a CSV table with as many fields in each row as in the header: {str(error).strip()}"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{path}: more than one column is called {', '.join(map(repr, twice))}; rename or drop one")
+    if not len(frame):
+        raise InputError(f"{path}: there are no rows below the header")
+    return frame.set_axis(names, axis="columns")
+
+
+def _header(path: Path) -> list[str]:
+    import pandas as pd
+
+    # By itself, because pandas renames columns of the same name.
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    return [str(name).strip() for name in header.iloc[0]]
+
+
+def _rows(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    frame = pd.read_csv(path, skipinitialspace=True, skip_blank_lines=False, index_col=False, low_memory=False)
+    frame.index += FIRST_ROW
+    return frame.dropna(how="all")

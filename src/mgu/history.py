@@ -1,0 +1,38 @@
+"""What one training run leaves behind, as numbers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of a training history. Accuracies are fractions; the training figures are running means over the
+    epoch, dropout on. ``elapsed_s`` is wall time since the run began."""
+
+    epoch: int
+    train_loss: float
+    train_acc: float
+    val_loss: float
+    val_acc: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a training run ended. Accuracies are fractions in 0..1, those of the epoch with the best validation accuracy.
+
+    ``status`` is "finished", "diverged" (a loss that is not finite) or "failed" (an error, told in ``message``).
+    ``tts_s`` is wall time from the first touch of the data to the end of the test evaluation; ``train_s`` is the part
+    spent in training steps; ``compile_s`` is the time of compilation and of a first step of each batch size, which is
+    in neither.
+    """
+
+    status: str
+    tts_s: float
+    train_s: float = 0.0
+    compile_s: float = 0.0
+    train_acc: float | None = None
+    val_acc: float | None = None
+    test_acc: float | None = None
+    best_epoch: int | None = None
+    history: tuple[Epoch, ...] = ()
+    message: str = ""

@@ -1,0 +1,76 @@
+"""Clocks, and what a number was measured on."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+import mgu
+
+
+class Clock:
+    """A stopwatch that first waits for the device: ``seconds`` adds up the time spent inside ``running()``."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds = 0.0
+
+    def now(self) -> float:
+        """Seconds of a monotonic clock, once the device has done all that it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the time inside the ``with`` block."""
+        begun = self.now()
+        try:
+            yield
+        finally:
+            self.seconds += self.now() - begun
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """The versions, the hardware and the commit that a measurement was made with, as text by name."""
+    return {
+        "mgu": mgu.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "torch threads": str(torch.get_num_threads()),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+    }
+
+
+def _commit() -> str:
+    """The commit of the source tree that runs, with a + where it has changes; "release" outside a checkout."""
+    source = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(source), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        tracked = git("ls-files", "--error-unmatch", Path(__file__).name)
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".")
+        return git("rev-parse", "--short=12", "HEAD") + "+" * bool(changed) if tracked else "release"
+    except (OSError, subprocess.SubprocessError):
+        return "release"
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"

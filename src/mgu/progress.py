@@ -1,0 +1,112 @@
+"""How a study goes, told while it runs: a live line on a terminal, one line a trial elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from mgu.history import Epoch
+from mgu.study.trial import Record, Trial
+
+
+@contextmanager
+def listen(console: Console, epochs: int, quiet: bool) -> Iterator["Silent"]:
+    """The listener that fits where the words go: silent, live on a terminal, or lines."""
+    listener = Silent() if quiet else Live(console, epochs) if console.is_terminal else Lines(console)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+class Silent:
+    """Tells nothing."""
+
+    def trial_began(self, index: int, total: int, trial: Trial) -> None:
+        pass
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        pass
+
+    def trial_ended(self, index: int, total: int, record: Record) -> None:
+        pass
+
+    def close(self) -> None:
+        """Take away what stands on the terminal for the time of the run."""
+
+
+class Lines(Silent):
+    """One line for each trial that ends: its place, its result, the time spent and the time left.
+
+    The time left supposes that the trials to come cost what the ones so far did on average.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.begun = time.monotonic()
+        self.ended = 0
+
+    def trial_ended(self, index: int, total: int, record: Record) -> None:
+        self.ended += 1
+        spent = time.monotonic() - self.begun
+        left = spent / self.ended * (total - index)
+        self.console.print(
+            f"{index:>3}/{total} {_name(record.trial)}  {_outcome(record)}  "
+            f"elapsed {_duration(spent)}, left about {_duration(left)}",
+            style="bold" if record.trial.is_mgu else "",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+class Live(Lines):
+    """``Lines``, and below them the trial under way with its epochs."""
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        super().__init__(console)
+        self.epochs = epochs
+        self.bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+
+    def trial_began(self, index: int, total: int, trial: Trial) -> None:
+        self.bar.start()
+        self.bar.add_task(f"{index:>3}/{total} {_name(trial)}", total=self.epochs, state="first epoch")
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        state = f"epoch {epoch.epoch}/{self.epochs}, validation {100 * epoch.val_acc:.2f} %"
+        self.bar.update(self.bar.task_ids[-1], completed=epoch.epoch, state=state)
+
+    def trial_ended(self, index: int, total: int, record: Record) -> None:
+        self.close()
+        super().trial_ended(index, total, record)
+
+    def close(self) -> None:
+        for task in list(self.bar.task_ids):
+            self.bar.remove_task(task)
+        self.bar.stop()
+
+
+def _name(trial: Trial) -> str:
+    return f"{trial.model_name} seed {trial.seed}"
+
+
+def _outcome(record: Record) -> str:
+    result = record.result
+    if result is None or result.val_acc is None:
+        return f"{record.status}: {result.message if result else ''}"
+    return f"validation {100 * result.val_acc:.2f} %  {len(result.history)} epochs in {result.tts_s:.1f} s"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

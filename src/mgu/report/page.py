@@ -1,0 +1,108 @@
+"""The report's files: every trial as CSV, and the page in HTML and in Markdown with its two pictures."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from mgu.files import write_whole
+from mgu.report import words
+from mgu.report.plots import cost_figure, figure_svg, history_figure
+from mgu.report.summary import Summary
+from mgu.report.tables import COLUMNS, summarise, trial_rows
+from mgu.study.trial import Record, StudyView
+
+#: What Markdown may read as markup inside a line: a link's "](", an underscore that is not inside a word, and the rest.
+_MARKUP = re.compile(r"\](?=\()|(?<![^\W_])_|_(?![^\W_])|[\\`*|~]")
+
+
+def write_report(view: StudyView, folder: Path, command: str | None = None) -> list[Path]:
+    """Write a study's report into ``folder``, whatever part of the study has ended, and return the files' paths.
+
+    ``results.csv`` has a row a trial; ``report.html`` is one page that needs nothing else; ``report.md`` shows
+    ``cost.svg`` and ``history.svg``. ``command`` is shown as the one that repeats the study.
+
+    Each file is whole or absent: where writing fails, which raises OSError, what stood there before stays.
+    """
+    summary = summarise(view)
+    figures = {"cost": cost_figure(summary), "history": history_figure(view)}
+    pictures = {name: figure_svg(figure) for name, figure in figures.items()}
+    alts = {name: str(figure.get_label()) for name, figure in figures.items()}
+    content = _content(view, summary) | {"pictures": pictures, "alts": alts, "command": command}
+    files = {
+        "results.csv": _csv(view),
+        **{f"{name}.svg": svg for name, svg in pictures.items()},
+        "report.md": _environment().get_template("report.md.j2").render(content),
+        "report.html": _environment().get_template("report.html.j2").render(content),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        write_whole(folder / name, text.encode("utf-8", "backslashreplace"))  # a message may have what UTF-8 has not
+    return [folder / name for name in files]
+
+
+def _content(view: StudyView, summary: Summary) -> dict[str, Any]:
+    data = view.settings.get("data", {})
+    data = data if isinstance(data, Mapping) else {}
+    return {
+        "data_name": data.get("name") or "the data",
+        "note": data.get("note"),
+        "summary": summary,
+        "records": [record for record in view.records if _went_wrong(record)],
+        "settings": dict(_flat(view.settings)),
+        "environment": dict(_flat(view.environment)),
+        "words": words,
+    }
+
+
+def _went_wrong(record: Record) -> bool:
+    return record.status in ("diverged", "failed") or record.lost_s > 0
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings as dotted names with their values as text."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield (
+                f"{prefix}{key}",
+                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str),
+            )
+
+
+def _csv(view: StudyView) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(trial_rows(view))
+    return text.getvalue()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mgu.report", ""),
+        autoescape=select_autoescape(("html.j2",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["markdown"] = _markdown
+    environment.filters["svg"] = Markup
+    return environment
+
+
+def _markdown(value: object) -> str:
+    """Text for one line or table cell of Markdown, none of which is read as markup."""
+    text = escape(" ".join(str(value).split()), quote=False)
+    return _MARKUP.sub(r"\\\g<0>", text)

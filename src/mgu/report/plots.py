@@ -1,0 +1,182 @@
+"""The pictures of a report: they draw what the summary and the histories say, and compute nothing.
+
+Figures are made without pyplot; a figure's label is its alternative text. Colours are Okabe and Ito's, which the
+colour-blind can tell apart.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from html import escape
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from mgu.report import words
+from mgu.report.summary import Summary
+from mgu.study.trial import Record, StudyView
+
+MGU_COLOUR = "#D55E00"
+NORM_COLOURS = {"no_norm": "#000000", "ln": "#0072B2", "bn_post": "#CC79A7", "bn_pre": "#009E73"}
+#: What an MGU model has for a norm, which it learns.
+NOT_PLAIN = "N/A"
+
+
+def history_figure(view: StudyView) -> Figure:
+    """Validation accuracy (%) and training loss by epoch, one line a trial."""
+    figure = Figure(figsize=(5.4, 7), layout="constrained")
+    accuracy, loss = figure.subplots(2, 1, sharex=True)
+    records = [record for record in view.records if record.result and record.result.history]
+    for record in records:
+        _draw_history(accuracy, record, "val_acc", 100)
+        _draw_history(loss, record, "train_loss", 1)
+    accuracy.set_ylabel("validation accuracy, %")
+    accuracy.grid(alpha=0.25)
+    _cut_low(accuracy, [100 * r.result.val_acc for r in records if r.result and r.result.val_acc is not None])
+    loss.set(xlabel="epoch", ylabel="training loss, log scale", yscale="log")
+    _tick_logarithms(loss.yaxis)
+    _add_legend(figure, _line_style, {record.trial.norm for record in records})
+    figure.set_label(
+        f"Validation accuracy and training loss by epoch of {len(records)} trials; the bold lines are the MGU model's."
+    )
+    return figure
+
+
+def _draw_history(axes: Axes, record: Record, name: str, scale: float) -> None:
+    history = record.result.history if record.result else ()
+    figures = [scale * getattr(epoch, name) for epoch in history]
+    style = _line_style(record.trial.norm, record.trial.residual)
+    marker = "o" if len(figures) == 1 else ""
+    axes.plot([epoch.epoch for epoch in history], figures, marker=marker, **style)
+
+
+def _cut_low(axes: Axes, reached: Sequence[float]) -> None:
+    """Shows twice the spread of what was reached: the first epochs would press all that differs into one line."""
+    best, worst = max(reached, default=0), min(reached, default=0)
+    bottom = worst - (best - worst)
+    if axes.get_ylim()[0] < bottom < worst:
+        axes.set_ylim(bottom, best + 0.05 * (best - bottom))
+
+
+def _line_style(norm: str, residual: str) -> dict[str, Any]:
+    if norm == NOT_PLAIN:
+        return {"color": MGU_COLOUR, "linewidth": 2.2, "zorder": 3}
+    dash = (0, (3, 2)) if residual == "1" else "solid"
+    return {"color": _colour(norm), "linestyle": dash, "linewidth": 1, "alpha": 0.6}
+
+
+def _point_style(norm: str, residual: str) -> dict[str, Any]:
+    if norm == NOT_PLAIN:
+        return {"color": MGU_COLOUR, "linestyle": "none", "marker": "*", "markersize": 18, "zorder": 3}
+    fill = "white" if residual == "1" else _colour(norm)
+    return {"color": _colour(norm), "linestyle": "none", "marker": "o", "markersize": 7, "markerfacecolor": fill}
+
+
+def _colour(norm: str) -> str:
+    return NORM_COLOURS.get(norm, "#777777")
+
+
+def cost_figure(summary: Summary) -> Figure:
+    """Validation accuracy (%) against time to solution (s, log scale), a point a model, and what the grid cost."""
+    figure = Figure(figsize=(5.4, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel="time to solution, s (log scale)", ylabel="validation accuracy, %", xscale="log")
+    for row in summary.rows:
+        if row.val_acc and row.tts_s:
+            axes.plot(row.tts_s, row.val_acc.mean, **_point_style(row.norm, row.residual))
+    _name_rows(axes, summary)
+    _draw_grid_total(axes, summary)
+    axes.margins(x=0.17, y=0.15)
+    _tick_logarithms(axes.xaxis)
+    _add_legend(figure, _point_style, {row.norm for row in summary.rows if row.val_acc})
+    figure.set_label(f"Validation accuracy against time to solution. {words.answer(summary)}")
+    return figure
+
+
+def _name_rows(axes: Axes, summary: Summary) -> None:
+    """Names the two models compared, above their points, where few others are; one to each side where both are near."""
+    rows = [row for row in (summary.best_mgu, summary.best_plain) if row and row.val_acc and row.tts_s]
+    rows.sort(key=lambda row: row.tts_s or 0)
+    near = len(rows) == 2 and (rows[1].tts_s or 0) < 2 * (rows[0].tts_s or 0)
+    for row, side in zip(rows, ("right" if near else "center", "left"), strict=False):
+        text = f"{row.model_name}\n{words.percent(row.val_acc)}, {words.seconds(row.tts_s)}"
+        place = {"xytext": (0, 9), "va": "bottom", "ha": side, "weight": "bold" if row.is_mgu else "normal"}
+        _write(axes, text, row.tts_s or 0, row.val_acc.mean if row.val_acc else 0, place)
+
+
+def _draw_grid_total(axes: Axes, summary: Summary) -> None:
+    """What finding the best plain model cost, at the accuracy that it bought."""
+    best, total_s = summary.best_plain, summary.grid_total_s
+    if not best or not best.val_acc or not best.tts_s or not total_s:
+        return
+    accuracy = best.val_acc.mean
+    axes.plot([best.tts_s, total_s], [accuracy, accuracy], color="#555555", linestyle="dotted", linewidth=1.5, zorder=1)
+    axes.plot(total_s, accuracy, color="#555555", marker="D", markersize=10, linestyle="none")
+    times = f"\n{summary.speed_up:.2f} times MGU's" if summary.speed_up else ""
+    _write(
+        axes,
+        f"the whole grid\n{words.seconds(total_s)}{times}",
+        total_s,
+        accuracy,
+        {"xytext": (0, -12), "va": "top", "ha": "center"},
+    )
+
+
+def _write(axes: Axes, text: str, x: float, y: float, place: dict[str, Any]) -> None:
+    """Text beside a point, on a pale ground that keeps it readable among others."""
+    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    axes.annotate(_plain_text(text), (x, y), textcoords="offset points", fontsize=9, bbox=ground, **place)
+
+
+def _tick_logarithms(axis: Axis) -> None:
+    """Ticks at 1, 2, 5, 10, 20 ... in plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:,g}")
+    axis.set_minor_formatter(NullFormatter())
+    axis.axes.grid(alpha=0.25)
+
+
+def _plain_text(text: str) -> str:
+    """Keeps matplotlib from reading mathematics into a name."""
+    return text.replace("$", r"\$")
+
+
+def _add_legend(figure: Figure, style: Callable[[str, str], dict[str, Any]], norms: Collection[str]) -> None:
+    """Explains what is there: MGU first, then the norms in a fixed order, then the residual."""
+    plain = [*(norm for norm in NORM_COLOURS if norm in norms), *sorted(set(norms) - {*NORM_COLOURS, NOT_PLAIN})]
+    entries = {"MGU": style(NOT_PLAIN, "")} if NOT_PLAIN in norms else {}
+    entries |= {_plain_text(norm): style(norm, "0") for norm in plain}
+    if plain:
+        entries["with residual"] = style(plain[0], "1")
+    handles = [Line2D([], [], label=label, **drawn) for label, drawn in entries.items()]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+
+
+def figure_svg(figure: Figure) -> str:
+    """A figure as an SVG element to put into a page, its label as title and accessible name.
+
+    It takes the width that it is given, and the same figure gives the same text. Nothing is fetched: fonts are the
+    reader's own.
+    """
+    buffer = io.StringIO()
+    salt = str(figure.get_label())
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}), warnings.catch_warnings():
+        # The reader's fonts draw the text, so it does not matter which glyphs are here.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    svg = buffer.getvalue()
+    return _with_name(svg[svg.index("<svg") :], escape(salt))
+
+
+def _with_name(svg: str, name: str) -> str:
+    svg = re.sub(r'(<g|<svg) id="[^"]*"', r"\1", svg)  # names of groups, which would repeat in a page of two figures
+    svg = re.sub(r' (width|height)="[^"]*pt"', "", svg, count=2)
+    opening, rest = svg.split(">", 1)
+    return f'{opening} width="100%" role="img" aria-label="{name}">\n <title>{name}</title>{rest}'

@@ -1,0 +1,115 @@
+"""What is known of a study in numbers. Accuracies are in per cent, margins in points."""
+
+from dataclasses import dataclass
+from statistics import fmean
+
+
+@dataclass(frozen=True)
+class MeanSd:
+    """A mean over seeds, and the sample standard deviation, which a single seed does not have."""
+
+    mean: float
+    sd: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model over its seeds. Accuracies are over its ``seeds`` finished trials of ``trials``; ``tts_s`` is the mean
+    over those that ended, however they ended. ``rank`` is None where none finished. ``status`` is the one its trials
+    share, or how many have which ("2 finished, 1 diverged")."""
+
+    rank: int | None
+    model_name: str
+    layout: str
+    norm: str
+    residual: str
+    model_size: int
+    seeds: int
+    trials: int
+    tts_s: float | None
+    train_acc: MeanSd | None
+    val_acc: MeanSd | None
+    test_acc: MeanSd | None
+    status: str
+    is_mgu: bool
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What models cost together: the sum for one seed, averaged over ``seeds``, those for which all of them ended.
+
+    ``total_s`` = tts_s + lost_s, of failed and diverged trials too. ``compile_s`` is not part of it.
+    """
+
+    total_s: float
+    compile_s: float
+    models: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Accuracy of the best MGU model minus that of the best plain one, in points, at each seed that both finished."""
+
+    by_seed: tuple[tuple[int, float], ...]
+
+    @property
+    def mean(self) -> float | None:
+        return fmean(points for _, points in self.by_seed) if self.by_seed else None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study in numbers. ``rows`` are best first by mean validation accuracy, then the models none of whose trials
+    finished, then those none of whose trials ended. ``best_mgu`` and ``best_plain`` are the two compared;
+    ``all_mgu_cost`` is of all MGU models together, since picking one of several is a search too."""
+
+    rows: tuple[Row, ...]
+    best_mgu: Row | None
+    best_plain: Row | None
+    grid_cost: Cost | None
+    mgu_cost: Cost | None
+    all_mgu_cost: Cost | None
+    val_margin: Margin
+    test_margin: Margin
+    ended: int
+    total: int
+
+    @property
+    def complete(self) -> bool:
+        return self.ended == self.total > 0
+
+    @property
+    def grid_total_s(self) -> float | None:
+        """Seconds for all plain models, one after the other; None where no seed has ended on every one of them."""
+        return self.grid_cost.total_s if self.grid_cost else None
+
+    @property
+    def mgu_tts_s(self) -> float | None:
+        """Seconds for the best MGU model, with what its earlier attempts lost; None where no MGU model finished."""
+        return self.mgu_cost.total_s if self.mgu_cost else None
+
+    @property
+    def speed_up(self) -> float | None:
+        """``grid_total_s / mgu_tts_s``; None until every trial has ended: a partial grid claims no speed-up."""
+        return self._speed_up(self.mgu_cost)
+
+    @property
+    def speed_up_all_mgu(self) -> float | None:
+        """The speed-up with the cost of every MGU model counted; None where ``speed_up`` is."""
+        return self._speed_up(self.all_mgu_cost) if self.mgu_cost else None
+
+    @property
+    def margin(self) -> float | None:
+        """The mean of ``val_margin``, in points; None where no seed was finished by both."""
+        return self.val_margin.mean
+
+    @property
+    def margin_test(self) -> float | None:
+        """The mean of ``test_margin``, in points; None where no seed was finished by both."""
+        return self.test_margin.mean
+
+    def _speed_up(self, cost: Cost | None) -> float | None:
+        if not self.complete or not self.grid_cost or not cost or not cost.total_s:
+            return None
+        return self.grid_cost.total_s / cost.total_s

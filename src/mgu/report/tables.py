@@ -1,0 +1,152 @@
+"""Every number of a report, from a study as it stands: trial by trial, and in summary."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean, stdev
+from typing import Any
+
+from mgu.history import Result
+from mgu.report.summary import Cost, Margin, MeanSd, Row, Summary
+from mgu.study.trial import ENDED, Record, StudyView
+
+#: The columns of ``trial_rows``, in order.
+COLUMNS = (
+    "model_name", "layout", "norm", "residual", "model_size", "tts_s", "train_acc", "val_acc", "test_acc", "seed",
+    "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message",
+)  # fmt: skip
+
+
+def summarise(view: StudyView) -> Summary:
+    """The numbers of a study, whatever part of it has ended."""
+    models = _by_model(view.records)
+    rows = _ranked(_row(records) for records in models.values())
+    best_mgu = next((row for row in rows if row.rank and row.is_mgu), None)
+    best_plain = next((row for row in rows if row.rank and not row.is_mgu), None)
+    of_mgu = models.get(best_mgu.model_name, []) if best_mgu else []
+    of_plain = models.get(best_plain.model_name, []) if best_plain else []
+    return Summary(
+        rows=rows,
+        best_mgu=best_mgu,
+        best_plain=best_plain,
+        grid_cost=_cost([record for record in view.records if not record.trial.is_mgu]),
+        mgu_cost=_cost(of_mgu),
+        all_mgu_cost=_cost([record for record in view.records if record.trial.is_mgu]),
+        val_margin=_margin(of_mgu, of_plain, "val_acc"),
+        test_margin=_margin(of_mgu, of_plain, "test_acc"),
+        ended=sum(record.status in ENDED for record in view.records),
+        total=len(view.records),
+    )
+
+
+def trial_rows(view: StudyView) -> list[dict[str, Any]]:
+    """One row a record under ``COLUMNS``, None where unknown: best model first, then by seed; not-ended ones last.
+
+    Accuracies are in per cent, to 4 decimals; times in seconds, to 3. ``epochs`` counts those of the history.
+    """
+    place = {row.model_name: i for i, row in enumerate(summarise(view).rows)}
+    order = sorted(view.records, key=lambda r: (r.status not in ENDED, place[r.trial.model_name], r.trial.seed))
+    return [_trial_row(record) for record in order]
+
+
+def _trial_row(record: Record) -> dict[str, Any]:
+    result = record.result
+    known = {
+        **{name: getattr(record.trial, name) for name in ("model_name", "layout", "norm", "residual", "model_size")},
+        **{name: _round(getattr(result, name, None), 3) for name in ("tts_s", "train_s", "compile_s")},
+        **{name: _round(_percent(record, name), 4) for name in ("train_acc", "val_acc", "test_acc")},
+        "seed": record.trial.seed,
+        "status": record.status,
+        "best_epoch": result.best_epoch if result else None,
+        "epochs": len(result.history) if result else None,
+        "attempts": record.attempts,
+        "lost_s": _round(record.lost_s, 3),
+        "message": result.message if result else None,
+    }
+    return {column: known[column] for column in COLUMNS}
+
+
+def _round(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _percent(record: Record, name: str) -> float | None:
+    fraction = getattr(record.result, name, None)
+    return None if fraction is None else 100 * fraction
+
+
+def _by_model(records: Iterable[Record]) -> dict[str, list[Record]]:
+    models: dict[str, list[Record]] = {}
+    for record in records:
+        models.setdefault(record.trial.model_name, []).append(record)
+    return models
+
+
+def _row(records: Sequence[Record]) -> Row:
+    trial = records[0].trial
+    times = [result.tts_s for _, result in _ended(records)]
+    statuses = Counter(record.status for record in records)
+    return Row(
+        rank=None,
+        **{name: getattr(trial, name) for name in ("model_name", "layout", "norm", "residual", "model_size", "is_mgu")},
+        seeds=statuses["finished"],
+        trials=len(records),
+        tts_s=fmean(times) if times else None,
+        train_acc=_mean_sd(_finished(records, "train_acc").values()),
+        val_acc=_mean_sd(_finished(records, "val_acc").values()),
+        test_acc=_mean_sd(_finished(records, "test_acc").values()),
+        status=_status(statuses),
+    )
+
+
+def _status(statuses: Mapping[str, int]) -> str:
+    shown = [status for status in (*ENDED, "running", "pending") if status in statuses]
+    return shown[0] if len(shown) == 1 else ", ".join(f"{statuses[status]} {status}" for status in shown)
+
+
+def _ended(records: Iterable[Record]) -> list[tuple[Record, Result]]:
+    return [(record, record.result) for record in records if record.status in ENDED and record.result]
+
+
+def _finished(records: Iterable[Record], name: str) -> dict[int, float]:
+    """The per cent at each seed that finished: a diverged or failed trial is a miss, whatever it reached before."""
+    figures = {record.trial.seed: _percent(record, name) for record in records if record.status == "finished"}
+    return {seed: figure for seed, figure in figures.items() if figure is not None}
+
+
+def _mean_sd(figures: Iterable[float]) -> MeanSd | None:
+    known = list(figures)
+    return MeanSd(fmean(known), stdev(known) if len(known) > 1 else None) if known else None
+
+
+def _ranked(rows: Iterable[Row]) -> tuple[Row, ...]:
+    order = sorted(rows, key=_merit)
+    return tuple(replace(row, rank=i) if row.val_acc else row for i, row in enumerate(order, 1))
+
+
+def _merit(row: Row) -> tuple[int, float, float]:
+    """Sorts best first; of equally accurate models, the quicker."""
+    if row.val_acc:
+        return 0, -row.val_acc.mean, row.tts_s or 0.0
+    return (2 if row.tts_s is None else 1), 0.0, 0.0
+
+
+def _cost(records: Sequence[Record]) -> Cost | None:
+    models = {record.trial.model_name for record in records}
+    by_seed: dict[int, list[tuple[Record, Result]]] = {}
+    for record, result in _ended(records):
+        by_seed.setdefault(record.trial.seed, []).append((record, result))
+    whole = {seed: ended for seed, ended in by_seed.items() if {r.trial.model_name for r, _ in ended} == models}
+    if not whole:
+        return None
+    return Cost(
+        total_s=fmean(sum(result.tts_s + record.lost_s for record, result in ended) for ended in whole.values()),
+        compile_s=fmean(sum(result.compile_s for _, result in ended) for ended in whole.values()),
+        models=len(models),
+        seeds=tuple(sorted(whole)),
+    )
+
+
+def _margin(of_mgu: Sequence[Record], of_plain: Sequence[Record], name: str) -> Margin:
+    mgu, plain = _finished(of_mgu, name), _finished(of_plain, name)
+    return Margin(tuple((seed, mgu[seed] - plain[seed]) for seed in sorted(mgu.keys() & plain.keys())))

@@ -1,0 +1,173 @@
+"""How the numbers are said: figures with their units, the columns of the table, and the answer in a sentence or two."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mgu.report.summary import Cost, Margin, MeanSd, Row, Summary
+
+UNKNOWN = "-"
+MGU_MARK = "◀ MGU"
+
+#: How every study is measured; one paragraph each.
+METHOD = (
+    "tts is the time to solution: wall time from the first touch of the data to the end of the test evaluation. "
+    "train_s is the part of it spent in training steps. Compilation is timed apart and is in neither.",
+    "Validation decides: accuracies are those of the epoch with the best validation accuracy, and the test set is read "
+    "once per trial. The training accuracy is the running mean over that epoch, with dropout on.",
+    "One model is trained after the other on one machine, and the grid's total is the serial sum of its cells: those "
+    "that diverged or failed and the time lost in earlier attempts are part of it. Over several seeds, the total is "
+    "the mean of the seeds that every cell ended; ± is the sample standard deviation.",
+    "Margins are means over the seeds that both models finished. A diverged or failed trial has no accuracy here, but "
+    "its cost counts.",
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: a row's text under ``header``, and the value it is sorted by."""
+
+    header: str
+    text: Callable[[Row], str]
+    value: Callable[[Row], str | float | None]
+    numeric: bool = False
+
+
+COLUMNS = (
+    Column("rank", lambda row: str(row.rank or UNKNOWN), lambda row: row.rank, numeric=True),
+    Column("model_name", lambda row: row.model_name, lambda row: row.model_name),
+    Column("layout", lambda row: row.layout, lambda row: row.layout),
+    Column("norm", lambda row: row.norm, lambda row: row.norm),
+    Column("residual", lambda row: row.residual, lambda row: row.residual),
+    Column("size", lambda row: size(row.model_size), lambda row: row.model_size, numeric=True),
+    Column("tts", lambda row: seconds(row.tts_s), lambda row: row.tts_s, numeric=True),
+    Column("train_acc, %", lambda row: mean_sd(row.train_acc), lambda row: _mean(row.train_acc), numeric=True),
+    Column("val_acc, %", lambda row: mean_sd(row.val_acc), lambda row: _mean(row.val_acc), numeric=True),
+    Column("test_acc, %", lambda row: mean_sd(row.test_acc), lambda row: _mean(row.test_acc), numeric=True),
+    Column("seeds", lambda row: f"{row.seeds} of {row.trials}", lambda row: row.seeds, numeric=True),
+    Column("status", lambda row: row.status, lambda row: row.status),
+)
+
+
+def size(weights: int) -> str:
+    """A number of weights as the published tables have it: 640, 98.92 K, 2.41 M."""
+    scale, unit = next((s, u) for s, u in ((1, ""), (1e3, " K"), (1e6, " M"), (1e9, " G")) if weights < 999.995 * s)
+    return f"{weights / scale:.2f}".rstrip("0").rstrip(".") + unit
+
+
+def seconds(duration_s: float | None) -> str:
+    """A duration to about three digits: 0 s, 0.45 s, 45.2 s, 8,612 s."""
+    if duration_s is None:
+        return UNKNOWN
+    digits = 2 if 0 < duration_s < 10 else 1 if 0 < duration_s < 100 else 0
+    return f"{duration_s:,.{digits}f} s"
+
+
+def mean_sd(figure: MeanSd | None) -> str:
+    """A mean with two decimals and, over several seeds, its standard deviation: 99.32 ± 0.05."""
+    if figure is None:
+        return UNKNOWN
+    return f"{figure.mean:.2f}" + ("" if figure.sd is None else f" ± {figure.sd:.2f}")
+
+
+def _mean(figure: MeanSd | None) -> float | None:
+    return figure.mean if figure else None
+
+
+def percent(figure: MeanSd | None) -> str:
+    return UNKNOWN if figure is None else f"{mean_sd(figure)} %"
+
+
+def points(margin: float) -> str:
+    """A signed margin with two decimals: +0.18, -0.42."""
+    return f"{round(margin, 2) + 0:+.2f}"  # the 0 makes -0.00 a +0.00
+
+
+def answer(summary: Summary) -> str:
+    """What came out, a deficit said as plainly as a win; for a partial study, that it is one."""
+    return f"{_accuracy(summary)} {_time(summary)}" if summary.total else "The study has no trials."
+
+
+def no_speed_up(summary: Summary) -> str:
+    """Why no speed-up is claimed."""
+    if not summary.total:
+        return "the study has no trials"
+    if not summary.complete:
+        return f"partial: {summary.ended} of {summary.total} trials ended; no speed-up is claimed before all are"
+    if not summary.best_mgu:
+        return "no speed-up is claimed, since no MGU model finished"
+    if all(row.is_mgu for row in summary.rows):
+        return "no speed-up is claimed, since no plain model was run"
+    if not summary.grid_cost:
+        return "no speed-up is claimed, since no seed was run on every plain model"
+    return "no speed-up is claimed, since the MGU model's time is not known"
+
+
+def facts(summary: Summary) -> dict[str, str]:
+    """What the answer rests on, by name."""
+    known = {
+        "Validation margin": _margin(summary.val_margin),
+        "Test margin": _margin(summary.test_margin),
+        "Grid total": _cost(summary.grid_cost),
+        "MGU tts": _cost(summary.mgu_cost, summary.best_mgu),
+        "Speed-up": f"{summary.speed_up:.2f}" if summary.speed_up else no_speed_up(summary),
+    }
+    if summary.speed_up_all_mgu and summary.all_mgu_cost and summary.all_mgu_cost.models > 1:
+        name = f"Speed-up with all {summary.all_mgu_cost.models} MGU models counted"
+        known[name] = f"{summary.speed_up_all_mgu:.2f}; they took {_cost(summary.all_mgu_cost)}"
+    costs = {"grid": summary.grid_cost, "MGU": summary.mgu_cost}
+    if any(cost and cost.compile_s for cost in costs.values()):
+        compiled = (f"{name} {seconds(cost.compile_s)}" for name, cost in costs.items() if cost)
+        known["Compilation, apart"] = ", ".join(compiled)
+    return known | {"Trials ended": f"{summary.ended} of {summary.total}"}
+
+
+def _accuracy(summary: Summary) -> str:
+    mgu, plain = summary.best_mgu, summary.best_plain
+    if not mgu and not plain:
+        return "No trial has finished."
+    if not mgu or not plain:
+        row, missing = (mgu, "plain") if mgu else (plain, "MGU")
+        return f"{_reached(row)}; no {missing} model has finished."
+    best = "the best plain model" if summary.complete else "the best plain model so far"
+    return f"{_reached(mgu)}; {best}, {plain.model_name}, {percent(plain.val_acc)}: {_verdict(summary)}."
+
+
+def _reached(row: Row | None) -> str:
+    return f"{row.model_name} reached {percent(row.val_acc)} validation accuracy" if row else ""
+
+
+def _verdict(summary: Summary) -> str:
+    if summary.margin is None:
+        return "they share no finished seed, so no margin is given"
+    seeds = len(summary.val_margin.by_seed)
+    over = f" over {seeds} paired seeds" if seeds > 1 else ""
+    if abs(summary.margin) < 0.005:
+        return f"MGU is level with it{over}"
+    return f"MGU is {abs(summary.margin):.2f} points {'better' if summary.margin > 0 else 'worse'}{over}"
+
+
+def _time(summary: Summary) -> str:
+    if not summary.speed_up or not summary.grid_cost:
+        reason = no_speed_up(summary)
+        return reason[0].upper() + reason[1:] + "."
+    grid = f"the grid of {_models(summary.grid_cost)} {seconds(summary.grid_total_s)}"
+    slower = "; MGU was slower than the whole grid" * (summary.speed_up < 1)
+    return f"MGU took {seconds(summary.mgu_tts_s)}, {grid}: a speed-up of {summary.speed_up:.2f}{slower}."
+
+
+def _models(cost: Cost) -> str:
+    return f"{cost.models} model" + "s" * (cost.models != 1)
+
+
+def _cost(cost: Cost | None, row: Row | None = None) -> str:
+    if cost is None:
+        return UNKNOWN
+    over = f"mean of seeds {', '.join(map(str, cost.seeds))}" if len(cost.seeds) > 1 else f"seed {cost.seeds[0]}"
+    return f"{seconds(cost.total_s)} ({row.model_name if row else _models(cost)}, {over})"
+
+
+def _margin(margin: Margin) -> str:
+    if margin.mean is None:
+        return UNKNOWN
+    by_seed = ", ".join(f"seed {seed} {points(value)}" for seed, value in margin.by_seed)
+    return f"{points(margin.mean)} points ({by_seed})"

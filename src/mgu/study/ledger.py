@@ -1,0 +1,216 @@
+"""The ledger of a study: one SQLite file that says what is to be trained and what became of it."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from mgu.errors import InputError
+from mgu.history import Epoch, Result
+from mgu.layouts import Layout
+from mgu.spaces import Architecture, Cell
+from mgu.study.trial import Record, StudyView, Trial
+
+FILE = "ledger.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS trials (
+    position INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    trial TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'pending',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    elapsed_s REAL NOT NULL DEFAULT 0,
+    lost_s REAL NOT NULL DEFAULT 0,
+    environment TEXT,
+    result TEXT
+);
+"""
+
+
+class Ledger:
+    """The records of one study, opened for work by one process at a time.
+
+    Every change is one transaction, on disk before the call returns (WAL, synchronous FULL): a killed process loses no
+    result that was written. A trial is known by its key, so that adding it twice adds it once.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
+        self._connection = connection
+        self.folder = folder
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, settings: Mapping[str, Any]) -> Iterator["Ledger"]:
+        """Open the study in ``folder``, made where it is not there, and hold it against other processes.
+
+        Raises InputError where the folder cannot be written, where another process works on the study, where the file
+        is no ledger, and where the study was begun with other settings, which it then names.
+        """
+        lock = FileLock(folder / "study.lock", timeout=0)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise InputError(f"{folder}: another process is working on this study; wait for it, or stop it") from None
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+        try:
+            with _connect(folder) as connection:
+                ledger = cls(connection, folder)
+                ledger._begin_study(settings)
+                yield ledger
+        finally:
+            lock.release()
+
+    def add(self, trials: Iterable[Trial], settings: Mapping[str, Any]) -> list[str]:
+        """Add the trials that are not there yet, in order; return the keys of all of them."""
+        keys = {trial.key(settings): trial for trial in trials}
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO trials (key, trial) VALUES (?, ?)",
+                [(key, json.dumps(asdict(trial))) for key, trial in keys.items()],
+            )
+        return list(keys)
+
+    def begin(self, key: str, environment: Mapping[str, str]) -> None:
+        """Record that an attempt at the trial begins; what an earlier attempt had spent is lost time."""
+        self._change(
+            "status = 'running', attempts = attempts + 1, lost_s = lost_s + elapsed_s, elapsed_s = 0, result = NULL, "
+            "environment = ?",
+            key,
+            json.dumps(dict(environment)),
+        )
+
+    def progress(self, key: str, elapsed_s: float) -> None:
+        """Record how long the attempt has run, so that its cost is known should it be killed."""
+        self._change("elapsed_s = ?", key, elapsed_s)
+
+    def end(self, key: str, result: Result) -> None:
+        """Record the trial's result."""
+        self._change(
+            "status = ?, elapsed_s = ?, result = ?", key, result.status, result.tts_s, json.dumps(asdict(result))
+        )
+
+    def record(self, key: str) -> Record:
+        """The trial and what is known of it."""
+        row = self._connection.execute(f"SELECT {_COLUMNS} FROM trials WHERE key = ?", (key,)).fetchone()
+        return _record(row)
+
+    def view(self) -> StudyView:
+        """The whole study as it stands."""
+        return _view(self._connection)
+
+    def _change(self, assignments: str, key: str, *values: object) -> None:
+        with self._connection:
+            self._connection.execute(f"UPDATE trials SET {assignments} WHERE key = ?", (*values, key))
+
+    def _begin_study(self, settings: Mapping[str, Any]) -> None:
+        stored = _settings(self._connection)
+        if stored is None:
+            with self._connection:
+                self._connection.execute("INSERT INTO study VALUES ('settings', ?)", (json.dumps(dict(settings)),))
+            return
+        differences = list(_differences(_identity(stored), _identity(settings)))
+        if differences:
+            raise InputError(
+                f"{self.folder}: this study was begun with other settings: {'; '.join(differences)}. "
+                "Use the settings it was begun with, or another --out folder"
+            )
+
+
+def read_study(folder: Path) -> StudyView:
+    """The study in a folder, finished or not, also while another process works on it.
+
+    Raises InputError where the folder holds no ledger.
+    """
+    if not (folder / FILE).is_file():
+        raise InputError(f"{folder}: no study here ({FILE} is missing); give the folder that a study was written to")
+    with _connect(folder) as connection:
+        return _view(connection)
+
+
+@contextmanager
+def _connect(folder: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        connection = sqlite3.connect(folder / FILE)
+    except sqlite3.OperationalError as error:
+        raise InputError(f"{folder / FILE}: cannot be opened ({error})") from None
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(_SCHEMA)
+        yield connection
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"{folder / FILE}: not a readable ledger, or not writable ({error})") from error
+    finally:
+        connection.close()
+
+
+_COLUMNS = "trial, status, attempts, lost_s + CASE status WHEN 'running' THEN elapsed_s ELSE 0 END, result"
+
+
+def _view(connection: sqlite3.Connection) -> StudyView:
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM trials ORDER BY position").fetchall()
+    environments = connection.execute("SELECT DISTINCT environment FROM trials WHERE environment IS NOT NULL")
+    return StudyView(
+        settings=_settings(connection) or {},
+        environment=_merged(json.loads(text) for (text,) in environments.fetchall()),
+        records=tuple(_record(row) for row in rows),
+    )
+
+
+def _settings(connection: sqlite3.Connection) -> dict[str, Any] | None:
+    row = connection.execute("SELECT value FROM study WHERE name = 'settings'").fetchone()
+    return json.loads(row[0]) if row else None
+
+
+def _record(row: tuple[str, str, int, float, str | None]) -> Record:
+    trial, status, attempts, lost_s, result = row
+    return Record(_trial(json.loads(trial)), status, attempts, _result(json.loads(result)) if result else None, lost_s)
+
+
+def _trial(table: dict[str, Any]) -> Trial:
+    shape = table["architecture"]
+    cell = Cell(**shape["cell"]) if shape["cell"] else None
+    architecture = Architecture(**{**shape, "layout": Layout(**shape["layout"]), "cell": cell})
+    return Trial(**{**table, "architecture": architecture})
+
+
+def _result(table: dict[str, Any]) -> Result:
+    return Result(**{**table, "history": tuple(Epoch(**epoch) for epoch in table["history"])})
+
+
+def _merged(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Each entry once; where trials ran in different environments, all of their values."""
+    values: dict[str, dict[str, None]] = {}
+    for environment in environments:
+        for name, value in environment.items():
+            values.setdefault(name, {})[value] = None
+    return {name: " | ".join(several) for name, several in values.items()}
+
+
+def _identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes two studies the same: all settings, flat, but what the data is called."""
+    flat = dict(_flat("", json.loads(json.dumps(dict(settings)))))
+    return {name: value for name, value in flat.items() if name not in ("data.name", "data.note")}
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(f"{prefix}.{name}" if prefix else name, inner)
+    else:
+        yield prefix, value
+
+
+def _differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted(stored.keys() | given.keys()):
+        if stored.get(name) != given.get(name):
+            yield f"{name} was {stored.get(name)!r}, now {given.get(name)!r}"

@@ -1,0 +1,16 @@
+"""The PyTorch half: the unit, its gates, and networks of them."""
+
+from mgu.torch.gates import GATES, GatingUnit
+from mgu.torch.network import build_network, count_weights, model_size
+from mgu.torch.unit import ACTIVATIONS, ChainBlock, MultiGatedUnit
+
+__all__ = [
+    "ACTIVATIONS",
+    "GATES",
+    "ChainBlock",
+    "GatingUnit",
+    "MultiGatedUnit",
+    "build_network",
+    "count_weights",
+    "model_size",
+]

@@ -1,0 +1,168 @@
+"""Gates: from a unit's input to numbers between 0 and 1 that mix two values, in four kinds of cost.
+
+A gate kind is a module that computes the logits of several gates at once. Each returns one tensor a gate: of the
+output's full shape, or (batch, channels) where the gate is the same at every position.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mgu.errors import InputError
+from mgu.torch.layers import ConvNd, Wrapped, replica
+
+
+class ReplicaGates(nn.Module):
+    """The paper's gates: logits_k = replica_k(x), a layer like the wrapped one for each gate (equations 1 to 18).
+
+    Gates differ by sample, channel and position. Needs a bias in the wrapped layer for its prior.
+    """
+
+    def __init__(self, wrapped: Wrapped, priors: Sequence[float]) -> None:
+        super().__init__()
+        self.replicas = nn.ModuleList(replica(wrapped.layer) for _ in priors)
+        for layer, prior in zip(self.replicas, priors, strict=True):
+            bias = getattr(layer, "bias", None)
+            if isinstance(bias, Tensor):
+                nn.init.constant_(bias, prior)
+            elif prior != 0:
+                raise InputError(
+                    f"replica gates of {type(layer).__name__} without a bias cannot start at logit {prior:g}; give the "
+                    'layer a bias, choose prior="neutral", or another gate kind'
+                )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(layer(x) for layer in self.replicas)
+
+
+class DepthwiseGates(nn.Module):
+    """Depth-wise gates: channel o of a gate sees input channel floor(o * in / out) through a window like the layer's.
+
+    Gates differ by sample, channel and position and cost kernel positions x out weights each. A linear layer's window
+    is one weight a feature. They start at the prior exactly (zero weights). Source: paper, section 7.3.
+    """
+
+    def __init__(self, wrapped: Wrapped, priors: Sequence[float]) -> None:
+        super().__init__()
+        layer, outputs = wrapped.layer, wrapped.out_channels
+        if not isinstance(layer, nn.Linear | ConvNd) or getattr(layer, "transposed", False):
+            raise InputError(
+                f"depthwise gates need a Linear or Conv layer, not {type(layer).__name__}; "
+                "choose squeeze, channel or replica"
+            )
+        self.count, self.channel_axis = len(priors), wrapped.channel_axis
+        source = (torch.arange(outputs) * wrapped.in_channels // outputs).repeat(self.count)
+        self.register_buffer("source", source.to(wrapped.placement()["device"]))
+        self.stride: tuple[int, ...] = getattr(layer, "stride", ())
+        self.dilation: tuple[int, ...] = getattr(layer, "dilation", ())
+        self.padding: str | tuple[int, ...] = getattr(layer, "padding", ())
+        kernel = layer.weight.shape[2:]
+        self.weight = nn.Parameter(torch.zeros(len(source), *([1] * bool(kernel)), *kernel, **wrapped.placement()))
+        self.bias = nn.Parameter(_repeat(priors, wrapped))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        seen = x.index_select(self.channel_axis, self.source)  # type: ignore[arg-type]
+        if self.weight.ndim == 1:
+            return (seen * self.weight + self.bias).chunk(self.count, dim=-1)
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[self.weight.ndim - 3]
+        groups = len(self.weight)
+        logits = convolve(seen, self.weight, self.bias, self.stride, self.padding, self.dilation, groups)
+        return logits.chunk(self.count, dim=1)
+
+
+class SqueezeGates(nn.Module):
+    """Squeeze gates: logits = W2 relu(W1 mean_positions(x)) + b, one low-dimensional embedding for all gates of a unit.
+
+    Gates differ by sample and channel and are the same at every position; they start at the prior exactly (W2 = 0).
+    The embedding has max(8, out / 8) dimensions. Source: paper, section 7.3; Hu et al. 2019, equations 2 and 3.
+    """
+
+    def __init__(self, wrapped: Wrapped, priors: Sequence[float]) -> None:
+        super().__init__()
+        self.count, self.channel_axis = len(priors), wrapped.channel_axis
+        width = max(8, wrapped.out_channels // 8)
+        self.squeeze = replica(nn.Linear(wrapped.in_channels, width, **wrapped.placement()))
+        self.excite = nn.Linear(width, self.count * wrapped.out_channels, **wrapped.placement())
+        nn.init.zeros_(self.excite.weight)
+        with torch.no_grad():
+            self.excite.bias.copy_(_repeat(priors, wrapped))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        positions = range(2, x.ndim) if self.channel_axis == 1 else range(1, x.ndim - 1)
+        pooled = x.mean(dim=tuple(positions)) if positions else x
+        return self.excite(F.relu(self.squeeze(pooled))).chunk(self.count, dim=-1)  # type: ignore[no-any-return]
+
+
+class ChannelGates(nn.Module):
+    """Channel gates: one learned logit a channel and gate, whatever the input. The cheapest."""
+
+    def __init__(self, wrapped: Wrapped, priors: Sequence[float]) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(_repeat(priors, wrapped).view(len(priors), 1, -1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.logits.unbind()
+
+
+#: The gate kinds by name.
+GATES: Mapping[str, Callable[[Wrapped, Sequence[float]], nn.Module]] = {
+    "replica": ReplicaGates,
+    "depthwise": DepthwiseGates,
+    "squeeze": SqueezeGates,
+    "channel": ChannelGates,
+}
+
+
+def make_gates(kind: str, wrapped: Wrapped, priors: Sequence[float]) -> nn.Module:
+    """Gates of a kind, one for each prior (a logit). Raises InputError for an unknown kind."""
+    if kind not in GATES:
+        raise InputError(f"unknown gates {kind!r}; allowed: {', '.join(GATES)}")
+    return GATES[kind](wrapped, priors)
+
+
+def mix(logits: Tensor, opened: Tensor, closed: Tensor, channel_axis: int) -> Tensor:
+    """g * opened + (1 - g) * closed with g = sigmoid(logits); logits of (batch, channels) hold at every position."""
+    gate = torch.sigmoid(logits)
+    if gate.ndim < opened.ndim:
+        positions = (1,) * (opened.ndim - 2)
+        batch, channels = gate.shape
+        gate = gate.view(batch, channels, *positions) if channel_axis == 1 else gate.view(batch, *positions, channels)
+    return closed + gate * (opened - closed)
+
+
+class GatingUnit(nn.Module):
+    """One gate on its own: g(x) * opened + (1 - g(x)) * closed, g = sigmoid of the gate kind's logits of x.
+
+    ``layer`` gives the shape of the gate: x is what the layer takes, ``opened`` and ``closed`` have the shape of what
+    it gives, (batch, channels, *positions), or (batch, *positions, channels) for Linear. ``gates`` is one of replica,
+    depthwise, squeeze, channel; ``prior`` the logit at which the gate starts. The layer itself is not part of the unit.
+    Raises InputError for an unknown kind, and for a module whose channels cannot be read and are not given.
+
+    Source: paper, section 4.2, GatingUnit.
+    """
+
+    def __init__(
+        self,
+        layer: nn.Module,
+        gates: str = "squeeze",
+        *,
+        prior: float = 0.0,
+        in_channels: int | None = None,
+        out_channels: int | None = None,
+        channel_axis: int | None = None,
+    ) -> None:
+        super().__init__()
+        wrapped = Wrapped.of(layer, in_channels, out_channels, channel_axis)
+        self.channel_axis = wrapped.channel_axis
+        self.gates = make_gates(gates, wrapped, [prior])
+
+    def forward(self, x: Tensor, opened: Tensor, closed: Tensor) -> Tensor:
+        (logits,) = self.gates(x)
+        return mix(logits, opened, closed, self.channel_axis)
+
+
+def _repeat(priors: Sequence[float], wrapped: Wrapped) -> Tensor:
+    """Each prior once a channel: shape (gates * out_channels,)."""
+    return torch.tensor(priors, **wrapped.placement()).repeat_interleave(wrapped.out_channels)

@@ -1,0 +1,151 @@
+"""The MultiGatedUnit, and the plain cell: one module that runs a chain."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+
+from torch import Tensor, nn
+
+from mgu.errors import InputError
+from mgu.torch.gates import make_gates, mix
+from mgu.torch.layers import Wrapped, replica
+from mgu.torch.norms import BatchNorm, LayerNorm
+from mgu.wiring import Chain, Gate, Op, evaluate, form_chain, gates, prior_logits
+
+#: The activations by name; any other is given as a module.
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "selu": nn.SELU,
+    "relu": nn.ReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "leaky_relu": nn.LeakyReLU,
+    "tanh": nn.Tanh,
+    "linear": nn.Identity,
+}
+
+
+class Add(nn.Module):
+    """The sum of two values of one shape."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+#: What each kind of operation of the chain is, made for a wrapped layer and an activation.
+OPERATIONS: Mapping[str, Callable[[Wrapped, nn.Module], nn.Module]] = {
+    "layer": lambda wrapped, activation: wrapped.layer,
+    "bypass": lambda wrapped, activation: replica(wrapped.layer),
+    "activation": lambda wrapped, activation: copy.deepcopy(activation),
+    "batch_norm": lambda wrapped, activation: BatchNorm(
+        wrapped.out_channels, wrapped.channel_axis, **wrapped.placement()
+    ),
+    "layer_norm": lambda wrapped, activation: LayerNorm(
+        wrapped.out_channels, wrapped.channel_axis, **wrapped.placement()
+    ),
+    "add": lambda wrapped, activation: Add(),
+}
+
+
+class ChainBlock(nn.Module):
+    """A layer with the operations of a chain around it; without gates it is a plain cell of the grid.
+
+    x is what the layer takes; the output has the shape of what it gives: (batch, channels, *positions), or
+    (batch, *positions, channels) for Linear. Raises InputError for an unknown activation, and for an input without a
+    batch axis.
+    """
+
+    def __init__(self, wrapped: Wrapped, chain: Chain, activation: str | nn.Module = "selu") -> None:
+        super().__init__()
+        self.chain, self.channel_axis, self.rank = chain, wrapped.channel_axis, wrapped.rank
+        made = _activation(activation)
+        self.operations = nn.ModuleDict(
+            {op.name: OPERATIONS[op.kind](wrapped, made) for op in chain if isinstance(op, Op)}
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check_rank(x)
+        return evaluate(self.chain, x, self._operate, self._no_gate)
+
+    def _operate(self, op: Op, *inputs: Tensor) -> Tensor:
+        return self.operations[op.name](*inputs)  # type: ignore[no-any-return]
+
+    def _no_gate(self, gate: Gate, opened: Tensor, closed: Tensor) -> Tensor:
+        raise InputError(f"gate {gate.name!r} is not decided: a chain with gates needs a MultiGatedUnit")
+
+    def _check_rank(self, x: Tensor) -> None:
+        if self.rank is not None and x.ndim != self.rank:
+            axes = "(batch, channels" + ", positions" * (self.rank - 2) + ")"
+            raise InputError(f"an input of shape {tuple(x.shape)} arrived; {axes} is needed, the batch axis included")
+        if x.ndim < 2:
+            raise InputError(f"an input of shape {tuple(x.shape)} arrived; it needs a batch axis and a channel axis")
+
+
+class MultiGatedUnit(ChainBlock):
+    """A layer that learns its norm, its residual and whether it is needed.
+
+    With L = layer(x), t = bypass(x), A the activation, and on each line a gate g = sigmoid(logits(x)) of its own, the
+    ``"code"`` form is::
+
+        bn_order  y1 = g A(BN(L)) + (1 - g) BN(A(L))
+        bn_ln     y2 = g y1 + (1 - g) LN(A(L))
+        norm      y3 = g y2 + (1 - g) A(L)
+        residual  y4 = g y3 + (1 - g) (y3 + t)
+        skip      y  = g t + (1 - g) y4
+
+    The ``"equations"`` form swaps the two sides of bn_order and of skip, and its layer norm path is A(LN(L)).
+
+    ``layer`` is a Linear or a convolution of 1 to 3 axes (grouped and depth-wise ones too) with a linear activation, or
+    a module of one's own with a channel axis; its weights are left as they are. t is a replica of it with weights of
+    its own. ``activation`` is a name or a module. ``gates`` is one of replica (the paper's), depthwise, squeeze,
+    channel. ``prior`` is where the gates start: "plain" (towards A(BN(L)) without residual and skip), "neutral" (one
+    half each, the paper's), or one logit a gate in the order above. Without ``residual_gate`` y4 is y3.
+    ``in_channels``, ``out_channels`` and ``channel_axis`` (1 or -1) are for modules that do not say them.
+
+    x is (batch, channels, *positions) for convolutions and (batch, *positions, features) for Linear; the output has the
+    shape of L. Raises InputError for an unknown name, for a prior of the wrong length, for channels that cannot be
+    known, and for an input without a batch axis.
+
+    Source: Damian & Piciu 2020, section 4.2 (code form) and equations 1 to 19 (equations form).
+    """
+
+    def __init__(
+        self,
+        layer: nn.Module,
+        activation: str | nn.Module = "selu",
+        *,
+        gates: str = "squeeze",
+        prior: str | Sequence[float] = "plain",
+        residual_gate: bool = True,
+        form: str = "code",
+        in_channels: int | None = None,
+        out_channels: int | None = None,
+        channel_axis: int | None = None,
+    ) -> None:
+        wrapped = Wrapped.of(layer, in_channels, out_channels, channel_axis)
+        chain = form_chain(form, residual_gate=residual_gate)
+        super().__init__(wrapped, chain, activation)
+        self.gates = make_gates(gates, wrapped, prior_logits(prior, form, residual_gate=residual_gate))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check_rank(x)
+        logits = self.gate_logits(x)
+        return evaluate(
+            self.chain,
+            x,
+            self._operate,
+            lambda gate, opened, closed: mix(logits[gate.name], opened, closed, self.channel_axis),
+        )
+
+    def gate_logits(self, x: Tensor) -> dict[str, Tensor]:
+        """Each gate's logits for input ``x``, by gate name: of the output's shape, or (batch or 1, channels) where the
+        gate kind makes no difference between positions."""
+        names = (gate.name for gate in gates(self.chain))
+        return dict(zip(names, self.gates(x), strict=True))
+
+
+def _activation(activation: str | nn.Module) -> nn.Module:
+    if isinstance(activation, nn.Module):
+        return activation
+    if activation not in ACTIVATIONS:
+        raise InputError(f"unknown activation {activation!r}; allowed: {', '.join(ACTIVATIONS)}, or a torch.nn.Module")
+    return ACTIVATIONS[activation]()

@@ -1,0 +1,233 @@
+"""Fit one network on one data set by the paper's recipe, on a clock."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch._dynamo  # the first optimizer would import it, on the first trial's clock
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mgu.data import DataSet, Split
+from mgu.data.arrays import Floats
+from mgu.errors import InputError
+from mgu.history import Epoch, Result
+from mgu.measure import Clock
+from mgu.spaces import Architecture
+from mgu.torch.network import build_network
+
+PRECISIONS = ("float32", "bf16")
+#: What ``--compile`` may be: none, or a mode of torch.compile ("reduce-overhead" uses CUDA graphs).
+COMPILE_MODES = ("none", "default", "reduce-overhead", "max-autotune")
+_EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's training recipe (section 5.2).
+
+    Nadam with learning rate lr / (1 + decay * step), at most ``epochs`` epochs in batches of ``batch_size``, stopped
+    once validation accuracy has not risen for ``patience`` epochs; the weights of the best epoch are restored. The
+    paper names no decay: ``None`` is lr / epochs, Keras's custom. Raises InputError for a value out of range.
+    """
+
+    epochs: int = 100
+    batch_size: int = 64
+    lr: float = 0.01
+    decay: float | None = None
+    patience: int = 10
+    precision: str = "float32"
+    compile: str = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1; {getattr(self, name)} was given")
+        if not 0 < self.lr < math.inf or not 0 <= self.step_decay < math.inf:
+            raise InputError(f"lr must be above 0 and decay at least 0; {self.lr} and {self.decay} were given")
+        for name, allowed in (("precision", PRECISIONS), ("compile", COMPILE_MODES)):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"unknown {name} {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
+
+    @property
+    def step_decay(self) -> float:
+        return self.lr / self.epochs if self.decay is None else self.decay
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network, in evaluation mode and with the weights of its best epoch, and how the run went."""
+
+    network: nn.Module
+    result: Result
+
+
+def fit(
+    architecture: Architecture,
+    data: DataSet,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    unit: Mapping[str, Any] | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fitted:
+    """Build the network of an architecture and train it; ``unit`` are MultiGatedUnit's options.
+
+    The same seed gives the same weights, order of samples and dropout, and so, on one machine and number of threads,
+    the same result. A loss that is not finite ends the run with status "diverged". The test split is read once, at the
+    end. Raises InputError where the architecture does not fit the data.
+    """
+    target = torch.device(device)
+    moments = data.mean, data.std  # worked out once a data set and shared by all trials, so on no trial's clock
+    wall = Clock(target)
+    with wall.running(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+        torch.manual_seed(seed)
+        network = build_network(architecture, data.input_shape, len(data.classes), **(unit or {}))
+        layout = torch.channels_last if len(data.input_shape) == 3 else torch.contiguous_format
+        train, validation, test = (
+            _on_device(split, moments, target, layout) for split in (data.train, data.validation, data.test)
+        )
+        run = _Run(network.to(target).to(memory_format=layout), recipe, target, wall.now(), seed)  # type: ignore[call-overload]
+        run.warm_up(train)
+        finished = run.fit(train, validation, on_epoch)
+        test_acc = run.evaluate(test)[1] if finished else None
+    best = run.best if finished else None
+    result = Result(
+        status="finished" if finished else "diverged",
+        tts_s=wall.seconds - run.compile_clock.seconds,
+        train_s=run.train_clock.seconds,
+        compile_s=run.compile_clock.seconds,
+        train_acc=best.train_acc if best else None,
+        val_acc=best.val_acc if best else None,
+        test_acc=test_acc,
+        best_epoch=best.epoch if best else None,
+        history=tuple(run.history),
+        message="" if finished else f"the loss was not finite in epoch {len(run.history) + 1}",
+    )
+    return Fitted(network.eval(), result)
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """A split as the network takes it: x (samples, channels, *positions) standardised, y (samples,)."""
+
+    x: Tensor
+    y: Tensor
+
+
+@dataclass
+class _Run:
+    """The state of one training run."""
+
+    network: nn.Module
+    recipe: Recipe
+    device: torch.device
+    begun: float
+    seed: int
+    history: list[Epoch] = field(default_factory=list)
+    best: Epoch | None = None
+
+    def __post_init__(self) -> None:
+        self.forward: Callable[[Tensor], Tensor] = self.network
+        self.train_clock, self.compile_clock = Clock(self.device), Clock(self.device)
+        self.order = torch.Generator().manual_seed(self.seed)
+        self.optimizer = torch.optim.NAdam(self.network.parameters(), lr=self.recipe.lr, eps=1e-7)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: 1 / (1 + self.recipe.step_decay * step)
+        )
+
+    def fit(self, train: _Samples, validation: _Samples, on_epoch: Callable[[Epoch], None]) -> bool:
+        """Train until the epochs or the patience are spent, and restore the best weights; False where it diverged."""
+        best_weights: dict[str, Tensor] = {}
+        for number in range(1, self.recipe.epochs + 1):
+            train_loss, train_acc = self.train(train)
+            if not math.isfinite(train_loss):
+                return False
+            val_loss, val_acc = self.evaluate(validation)
+            elapsed = self.train_clock.now() - self.begun - self.compile_clock.seconds
+            epoch = Epoch(number, train_loss, train_acc, val_loss, val_acc, elapsed)
+            self.history.append(epoch)
+            on_epoch(epoch)
+            if self.best is None or epoch.val_acc > self.best.val_acc:
+                self.best = epoch
+                best_weights = {name: weight.clone() for name, weight in self.network.state_dict().items()}
+            elif number - self.best.epoch >= self.recipe.patience:
+                break
+        self.network.load_state_dict(best_weights)
+        return True
+
+    def train(self, samples: _Samples) -> tuple[float, float]:
+        """One epoch of training steps: its running mean loss and accuracy."""
+        self.network.train()
+        count = len(samples.y)
+        order = torch.randperm(count, generator=self.order).to(self.device)
+        totals = torch.zeros(2, device=self.device)
+        with self.train_clock.running():
+            for batch in torch.split(order, self.recipe.batch_size):
+                totals += self._step(samples.x[batch], samples.y[batch])
+        loss, correct = totals.tolist()
+        return loss / count, correct / count
+
+    def evaluate(self, samples: _Samples) -> tuple[float, float]:
+        """Mean loss and accuracy in evaluation mode."""
+        self.network.eval()
+        totals = torch.zeros(2, device=self.device)
+        batches = zip(*(torch.split(part, _EVALUATION_BATCH) for part in (samples.x, samples.y)), strict=True)
+        with torch.no_grad():
+            for x, y in batches:
+                totals += self._totals(*self._loss(self.network, x, y), y)
+        loss, correct = totals.tolist()
+        return loss / len(samples.y), correct / len(samples.y)
+
+    def warm_up(self, train: _Samples) -> None:
+        """Compile where the recipe says so, and take a step of each batch size, undone afterwards, so that no trial's
+        clock has what only the first steps of a shape cost."""
+        with self.compile_clock.running(), self._undone():
+            if self.recipe.compile != "none":
+                self.forward = torch.compile(self.network, mode=self.recipe.compile, dynamic=False)
+            self.network.train()
+            last = len(train.y) % self.recipe.batch_size
+            for size in {min(self.recipe.batch_size, len(train.y)), last} - {0}:
+                self._loss(self.forward, train.x[:size], train.y[:size])[0].backward()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """Put back weights, statistics, gradients and random state at the end."""
+        state = {name: value.clone() for name, value in self.network.state_dict().items()}
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            yield
+        self.network.load_state_dict(state)
+        self.optimizer.zero_grad()
+
+    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+        self.optimizer.zero_grad()
+        loss, logits = self._loss(self.forward, x, y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.schedule.step()
+        return self._totals(loss.detach(), logits.detach(), y)
+
+    def _loss(self, forward: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        half = self.recipe.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            logits = forward(x).float()
+        return F.cross_entropy(logits, y), logits
+
+    @staticmethod
+    def _totals(loss: Tensor, logits: Tensor, y: Tensor) -> Tensor:
+        """The batch's summed loss and its number of correct answers, left on the device."""
+        return torch.stack([loss * len(y), (logits.argmax(dim=1) == y).sum()])
+
+
+def _on_device(
+    split: Split, moments: tuple[Floats, Floats], device: torch.device, layout: torch.memory_format
+) -> _Samples:
+    """The split as tensors on the device, standardised by the training split's mean and deviation."""
+    positions = [1] * (split.x.ndim - 2)
+    mean, std = (torch.tensor(values, device=device).view(1, -1, *positions) for values in moments)
+    x = (torch.tensor(split.x, dtype=torch.float32, device=device) - mean) / std
+    return _Samples(x.contiguous(memory_format=layout), torch.tensor(split.y, device=device))

@@ -1,0 +1,88 @@
+"""The import floors: a file imports only from its own floor or a lower one, the lowest only the standard library."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "mgu"
+
+FLOORS = {
+    "__init__": 0,
+    "errors": 0,
+    "files": 0,
+    "wiring": 0,
+    "layouts": 0,
+    "spaces": 0,
+    "history": 1,
+    "data": 2,
+    "measure": 2,
+    "torch": 2,
+    "training": 3,
+    "study": 3,
+    "report": 3,
+    "comparison": 4,
+    "progress": 4,
+    "cli": 5,
+    "__main__": 5,
+}
+#: On one floor, who may import whom.
+NEIGHBOURS = {
+    ("layouts", "errors"),
+    ("wiring", "errors"),
+    ("spaces", "errors"),
+    ("spaces", "layouts"),
+    ("spaces", "wiring"),
+}
+NEIGHBOURS |= {("report", "study"), ("__main__", "cli")}
+
+
+def room(path):
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Every module that a file imports, at the top or in a function."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_run_downward(path):
+    here = room(path)
+    for module in imports(path):
+        if module.split(".")[0] != "mgu":
+            continue
+        there = [*module.split("."), "__init__"][1]
+        lower = FLOORS[there] < FLOORS[here]
+        assert lower or there == here or (here, there) in NEIGHBOURS, f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if FLOORS[room(p)] <= 1], ids=lambda p: str(p.relative_to(SOURCE)))
+def test_the_lowest_floors_import_only_the_standard_library(path):
+    for module in imports(path):
+        assert module.split(".")[0] in {*sys.stdlib_module_names, "mgu"}, f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("package", ["study", "report", "data"])
+def test_what_knows_no_framework(package):
+    for path in (SOURCE / package).rglob("*.py"):
+        for module in imports(path):
+            assert module.split(".")[0] not in {"torch", "keras", "tensorflow", "jax"}, f"{path} imports {module}"
+            assert not module.startswith(("mgu.torch", "mgu.keras", "mgu.training")), f"{path} imports {module}"
+
+
+def test_importing_mgu_imports_no_framework():
+    heavy = "{'torch', 'numpy', 'datasets', 'sklearn', 'pandas', 'matplotlib', 'rich'}"
+    script = f"import sys, mgu; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,74 @@
+"""Records and studies by hand."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mgu.history import Epoch, Result
+from mgu.layouts import Layout
+from mgu.spaces import Architecture, Cell
+from mgu.study.trial import ENDED, Record, StudyView, Trial
+
+LAYOUT = Layout.of([4, 2, 2, float("inf"), 2])
+
+
+def make_record(
+    name: str,
+    val: float | None = None,
+    *,
+    seed: int = 0,
+    cell: str | None = "ln",
+    status: str = "finished",
+    tts: float = 100.0,
+    train: float | None = None,
+    test: float | None = None,
+    lost: float = 0.0,
+    compiled: float = 0.0,
+    size: int = 98_920,
+    message: str = "",
+    history: tuple[Epoch, ...] = (),
+) -> Record:
+    """One record; ``cell=None`` is an MGU network's."""
+    trial = Trial(name, Architecture(LAYOUT, Cell.of(cell) if cell else None), size, seed)
+    if status not in ENDED:
+        return Record(trial, status, attempts=int(status == "running"), lost_s=lost)
+    best = max(range(len(history)), key=lambda i: history[i].val_acc) + 1 if history else None
+    result = Result(status, tts, 0.8 * tts, compiled, train, val, test, best, history, message)
+    return Record(trial, status, attempts=1 + (lost > 0), result=result, lost_s=lost)
+
+
+def make_view(*records: Record, **settings: object) -> StudyView:
+    return StudyView(settings, {"torch": "2.13.0", "device": "cpu"}, records)
+
+
+def make_history(*val_accs: float, loss: float = 1.0) -> tuple[Epoch, ...]:
+    return tuple(Epoch(i, loss / i, val, loss, val, 10.0 * i) for i, val in enumerate(val_accs, 1))
+
+
+@pytest.fixture
+def record() -> Callable[..., Record]:
+    return make_record
+
+
+@pytest.fixture
+def view() -> Callable[..., StudyView]:
+    return make_view
+
+
+@pytest.fixture
+def history() -> Callable[..., tuple[Epoch, ...]]:
+    return make_history
+
+
+@pytest.fixture
+def whole_study() -> StudyView:
+    """Two seeds of two plain models, one of which diverged once, and of one MGU model; everything has ended."""
+    return make_view(
+        make_record("P1", 0.90, seed=0, tts=100, train=0.95, test=0.89, compiled=5, history=make_history(0.5, 0.9)),
+        make_record("P2", status="diverged", seed=0, tts=30, lost=7, cell="bn_pre+residual", message="loss is nan"),
+        make_record("M1", 0.92, seed=0, cell=None, tts=40, test=0.90, compiled=9, history=make_history(0.6, 0.92)),
+        make_record("P1", 0.88, seed=1, tts=110, train=0.93, test=0.87, history=make_history(0.4, 0.88)),
+        make_record("P2", 0.80, seed=1, tts=70, test=0.81, cell="bn_pre+residual", history=make_history(0.7, 0.8)),
+        make_record("M1", 0.89, seed=1, cell=None, tts=60, test=0.86, lost=4, history=make_history(0.8, 0.89)),
+        data={"name": "digits", "checksum": "9f2c"},
+    )

@@ -1,0 +1,150 @@
+"""The ledger: what it keeps, what it refuses, and that a killed process loses nothing that was written."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mgu.errors import InputError
+from mgu.study.ledger import FILE, Ledger, read_study
+from mgu.study.trial import Trial
+from samples import RESULT, SETTINGS, TRIALS
+
+TESTS = Path(__file__).parents[1]
+
+
+def test_what_goes_in_comes_out(tmp_path):
+    with Ledger.open(tmp_path / "study", SETTINGS) as ledger:
+        keys = ledger.add(TRIALS, SETTINGS)
+        ledger.begin(keys[0], {"torch": "2"})
+        ledger.end(keys[0], RESULT)
+        live = ledger.view()
+    view = read_study(tmp_path / "study")
+    assert view == live
+    assert view.settings == SETTINGS
+    assert [record.trial for record in view.records] == TRIALS
+    assert view.records[0].result == RESULT
+    assert (view.records[0].status, view.records[0].attempts) == ("finished", 1)
+    assert (view.records[1].status, view.records[1].result) == ("pending", None)
+    assert view.environment == {"torch": "2"}
+
+
+def test_adding_again_adds_nothing_and_keeps_results(tmp_path):
+    for _ in range(2):
+        with Ledger.open(tmp_path, SETTINGS) as ledger:
+            keys = ledger.add(TRIALS, SETTINGS)
+            if ledger.record(keys[0]).status == "pending":
+                ledger.begin(keys[0], {})
+                ledger.end(keys[0], RESULT)
+    assert [record.status for record in read_study(tmp_path).records] == ["finished", "pending"]
+
+
+def test_a_trials_identity_is_its_architecture_seed_and_settings():
+    trial = TRIALS[0]
+    keys = {
+        trial.key(SETTINGS),
+        TRIALS[1].key(SETTINGS),
+        Trial(trial.model_name, trial.architecture, trial.model_size, 1).key(SETTINGS),
+        trial.key({**SETTINGS, "training": {"epochs": 4}}),
+    }
+    assert len(keys) == 4
+    assert Trial("another name", trial.architecture, trial.model_size, 0).key(SETTINGS) == trial.key(SETTINGS)
+
+
+def test_killed_attempts_count_as_lost_time(tmp_path):
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        key = ledger.add(TRIALS, SETTINGS)[0]
+        ledger.begin(key, {})
+        ledger.progress(key, 3.0)
+    assert read_study(tmp_path).records[0].lost_s == 3.0
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        ledger.begin(key, {})
+        ledger.progress(key, 1.0)
+        ledger.end(key, RESULT)
+        record = ledger.record(key)
+    assert (record.attempts, record.lost_s, record.result) == (2, 3.0, RESULT)
+
+
+def test_other_settings_are_refused_with_the_difference(tmp_path):
+    with Ledger.open(tmp_path, SETTINGS):
+        pass
+    other = {"data": {"name": "digits", "checksum": "cd"}, "training": {"epochs": 5}}
+    with pytest.raises(InputError) as error, Ledger.open(tmp_path, other):
+        pass
+    assert "data.checksum was 'ab', now 'cd'; training.epochs was 3, now 5" in str(error.value)
+    renamed = {**SETTINGS, "data": {"name": "elsewhere", "checksum": "ab"}}
+    with Ledger.open(tmp_path, renamed):
+        pass
+
+
+def test_two_processes_cannot_work_on_one_study(tmp_path):
+    script = f"""
+import pathlib, sys
+from mgu.errors import InputError
+from mgu.study.ledger import Ledger
+try:
+    with Ledger.open(pathlib.Path({str(tmp_path)!r}), {SETTINGS!r}):
+        print("opened")
+except InputError as error:
+    print(error)
+"""
+
+    def second():
+        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    with Ledger.open(tmp_path, SETTINGS):
+        assert "another process is working on this study" in second()
+        assert read_study(tmp_path).settings == SETTINGS
+    assert second() == "opened\n"
+
+
+def test_a_process_killed_after_a_result_has_lost_nothing(tmp_path):
+    script = f"""
+import os, pathlib, signal
+from mgu.study.ledger import Ledger
+from samples import RESULT, SETTINGS, TRIALS
+with Ledger.open(pathlib.Path({str(tmp_path / "study")!r}), SETTINGS) as ledger:
+    keys = ledger.add(TRIALS, SETTINGS)
+    ledger.begin(keys[0], {{}})
+    ledger.end(keys[0], RESULT)
+    ledger.begin(keys[1], {{}})
+    ledger.progress(keys[1], 4.0)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    process = subprocess.run([sys.executable, "-c", script], cwd=TESTS, check=False)
+    assert process.returncode == -signal.SIGKILL
+    with Ledger.open(tmp_path / "study", SETTINGS) as ledger:
+        records = ledger.view().records
+    assert records[0].result == RESULT
+    assert (records[1].status, records[1].lost_s) == ("running", 4.0)
+
+
+def test_folders_that_are_no_study(tmp_path):
+    with pytest.raises(InputError, match="no study here"):
+        read_study(tmp_path)
+    (tmp_path / FILE).write_bytes(b"not a database, but long enough to be read as one" * 30)
+    with pytest.raises(InputError, match="not a readable ledger"):
+        read_study(tmp_path)
+    with pytest.raises(InputError, match="not a readable ledger"), Ledger.open(tmp_path, SETTINGS):
+        pass
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot be written"), Ledger.open(tmp_path / "file" / "study", SETTINGS):
+        pass
+    if os.geteuid() != 0:
+        tmp_path.chmod(0o500)
+        with pytest.raises(InputError, match="cannot be written"), Ledger.open(tmp_path / "study", SETTINGS):
+            pass
+
+
+def test_writes_are_synchronous_and_logged_ahead(tmp_path):
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        pragma = {
+            name: ledger._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")
+        }
+    assert pragma == {"journal_mode": "wal", "synchronous": 2}

@@ -1,0 +1,142 @@
+"""The command line as people type it: what it prints, where, and how it ends."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from mgu.cli import main
+
+
+def mgu(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def test_space_as_csv_and_json_and_table():
+    done = mgu("space", "mnist", "--format", "csv")
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert done.exit_code == 0
+    assert list(rows[0]) == ["model_name", "layout", "norm", "residual", "model_size"]
+    assert len(rows) == 25
+    assert rows[0] == {
+        "model_name": "MNI_001",
+        "layout": "[4, 2, 2, inf, 2]",
+        "norm": "ln",
+        "residual": "0",
+        "model_size": "98922",
+    }
+    assert (rows[-1]["model_name"], rows[-1]["norm"], rows[-1]["residual"]) == ("MNI_MGU_001", "N/A", "N/A")
+    as_json = json.loads(mgu("space", "mnist", "--format", "json").stdout)
+    assert [{name: str(value) for name, value in row.items()} for row in as_json] == rows
+    table = mgu("space", "mnist").stdout
+    assert all(row["model_name"] in table for row in rows)
+    replica = mgu("space", "mnist", "--gates", "replica", "--no-residual-gate", "--format", "csv").stdout
+    assert replica.splitlines()[-1].endswith(",586602")
+
+
+def test_compare_prints_a_line_a_trial_the_table_and_the_files(tmp_path):
+    arguments = ["compare", "digits", "--limit", 200, "--epochs", 1, "--only", "DIG_007,*MGU*", "--out", tmp_path / "s"]
+    done = mgu(*arguments)
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("  1/2 DIG_007 seed 0  validation ")
+    assert "left about" in lines[0]
+    assert lines[-3:] == [str(tmp_path / "s" / name) for name in ("results.csv", "report.md", "report.html")]
+    assert "◀ MGU" in done.stdout
+    quiet = mgu(*arguments, "--quiet")
+    assert quiet.stdout.splitlines() == lines[-3:]
+
+
+def test_dry_run_trains_nothing_and_writes_nothing(tmp_path):
+    done = mgu("compare", "digits", "--dry-run", "--seeds", 2, "--out", tmp_path / "s")
+    assert done.exit_code == 0
+    assert "50 trials" in done.stdout
+    assert done.stdout.count("pending") == 50
+    assert not (tmp_path / "s").exists()
+
+
+def write_images(folder, names=("cat", "dog"), count=30):
+    rng = np.random.default_rng(0)
+    for label in names:
+        (folder / label).mkdir(parents=True)
+        for i in range(count):
+            Image.fromarray(rng.integers(0, 255, (8, 8), dtype=np.uint8)).save(folder / label / f"{i}.png")
+    return folder
+
+
+def unreadable_image(path):
+    write_images(path / "pets")
+    (path / "pets" / "cat" / "3.png").write_bytes(b"\x89PNG but no more")
+    return [path / "pets"], "3.png"
+
+
+def one_class(path):
+    return [write_images(path / "pets", ["cat"])], "one folder a class, two or more"
+
+
+def nan_in_a_table(path):
+    rows = [f"{i},{i % 7},{'ab'[i % 2]}" for i in range(60)]
+    rows[4] = "4,,a"
+    (path / "t.csv").write_text("\n".join(["u,v,target", *rows]))
+    return [path / "t.csv"], "row 6"
+
+
+def wrong_column(path):
+    (path / "t.csv").write_text("\n".join(["u,v,kind", *(f"{i},{i % 7},{'ab'[i % 2]}" for i in range(60))]))
+    return [path / "t.csv", "--target", "sort"], "kind"
+
+
+def layout_that_does_not_fit(path):
+    return ["digits", "--space", "mnist"], "does not fit inputs of shape (1, 8, 8)"
+
+
+def unwritable_folder(path):
+    (path / "file").write_text("in the way")
+    return ["digits", "--out", path / "file" / "study"], "cannot be written"
+
+
+def other_settings(path):
+    assert mgu("compare", "digits", "--epochs", 1, "--only", "DIG_024", "--out", path / "s").exit_code == 0
+    return ["digits", "--epochs", 2, "--out", path / "s"], "training.epochs was 1, now 2"
+
+
+BAD = {
+    "unknown data": lambda path: (["digist"], "digits"),
+    "missing folder": lambda path: ([path / "nowhere"], "nowhere"),
+    "wrong column": wrong_column,
+    "unreadable image": unreadable_image,
+    "one class": one_class,
+    "nan in a table": nan_in_a_table,
+    "layout that does not fit": layout_that_does_not_fit,
+    "unwritable folder": unwritable_folder,
+    "other settings": other_settings,
+    "unknown space": lambda path: (["digits", "--space", "digist"], "unknown space"),
+    "unknown gates": lambda path: (["digits", "--gates", "soft"], "unknown gates 'soft'"),
+    "unknown device": lambda path: (["digits", "--device", "tpu"], "device 'tpu' is not here"),
+    "no such model": lambda path: (["digits", "--only", "MNI_001"], "no model matches 'MNI_001'"),
+    "no epochs": lambda path: (["digits", "--epochs", "0"], "epochs must be at least 1"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_plain_message_and_exit_code_2(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MGU_CACHE", str(tmp_path / "cache"))
+    arguments, message = BAD[case](tmp_path)
+    done = mgu("compare", *arguments)
+    assert done.exit_code == 2, done.output
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+    assert "validation" not in done.stdout  # nothing was trained
+
+
+def test_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "mgu", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("mgu, version 0.")

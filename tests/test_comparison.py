@@ -1,0 +1,167 @@
+"""The main job on small data: the study, its files, stopping and going on."""
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mgu.comparison import Comparison, default_space, resolve_device
+from mgu.data import DataSet, Split, load_data
+from mgu.errors import InputError
+from mgu.progress import Silent
+from mgu.spaces import parse_space
+from mgu.study.ledger import read_study
+from mgu.torch import build_network
+from mgu.training import Recipe, fit
+
+SPACE = parse_space(
+    """
+prefix = "TINY"
+input_shape = [1, 8, 8]
+classes = 10
+layouts = [[2, 1, 2, 2, 2]]
+mgu_layouts = [[2, 1, 2, 2, 2]]
+cells = ["bn_pre", "no_norm+residual"]
+start_filters = 4
+""",
+    "tiny",
+)
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return Comparison(load_data("digits", limit=300), SPACE, Recipe(epochs=2, batch_size=32))
+
+
+def test_a_study_from_start_to_report(comparison, tmp_path):
+    trials = comparison.trials(range(2))
+    view = comparison.run(tmp_path, trials, Silent(), "mgu compare digits")
+    assert [(r.trial.model_name, r.trial.seed, r.status) for r in view.records] == [
+        (name, seed, "finished") for seed in (0, 1) for name in ("TINY_001", "TINY_002", "TINY_MGU_001")
+    ]
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
+    assert len(rows) == 6
+    needed = {"model_name", "layout", "norm", "residual", "model_size", "tts_s", "train_acc", "val_acc", "test_acc"}
+    assert needed | {"seed", "status"} <= rows[0].keys()
+    by_trial = {(row["model_name"], int(row["seed"])): row for row in rows}
+    for record in view.records:
+        row = by_trial[record.trial.model_name, record.trial.seed]
+        assert float(row["val_acc"]) == pytest.approx(100 * record.result.val_acc, abs=0.01)
+        assert float(row["tts_s"]) == pytest.approx(record.result.tts_s, abs=0.001)
+    assert "mgu compare digits" in (tmp_path / "report.md").read_text()
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    assert {"torch", "processor", "cores", "commit"} <= view.environment.keys()
+
+
+def test_settings_hold_what_decides_the_results_and_are_json(comparison):
+    settings = comparison.settings()
+    assert json.loads(json.dumps(settings)) == settings
+    assert settings["data"]["checksum"] == comparison.data.checksum
+    assert settings["training"]["decay"] == pytest.approx(0.01 / 2)
+    assert settings["space"]["cells"] == ["bn_pre", "no_norm+residual"]
+
+
+def test_saved_weights_are_those_of_the_trained_network(comparison, tmp_path):
+    trials = comparison.trials([0], ["TINY_MGU_*"])
+    comparison.run(tmp_path, trials, Silent())
+    path = tmp_path / "trials" / "TINY_MGU_001-seed0" / "weights.safetensors"
+    stated = (path.parent / "weights.sha256").read_text().split()[0]
+    assert stated == hashlib.sha256(path.read_bytes()).hexdigest()
+    network = build_network(trials[0].architecture, (1, 8, 8), 10)
+    network.load_state_dict(load_file(path))
+    again = fit(trials[0].architecture, comparison.data, comparison.recipe, seed=0).network
+    x = torch.randn(4, 1, 8, 8)
+    torch.testing.assert_close(network.eval()(x), again(x))
+
+
+def test_only_and_more_seeds_extend_a_study(comparison, tmp_path):
+    comparison.run(tmp_path, comparison.trials([0], ["TINY_00?"]), Silent())
+    first = read_study(tmp_path).records
+    view = comparison.run(tmp_path, comparison.trials([0, 1]), Silent())
+    assert len(view.records) == 6
+    assert view.records[:2] == first
+    with pytest.raises(InputError, match=r"no model matches 'MNI\*'; the models of this space: TINY_001, TINY_002"):
+        comparison.trials([0], ["MNI*"])
+
+
+def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_lost(comparison, tmp_path):
+    comparison.run(tmp_path, comparison.trials([0], ["TINY_001"]), Silent())
+    before = read_study(tmp_path)
+    other = Comparison(comparison.data, SPACE, Recipe(epochs=3, batch_size=32))
+    with pytest.raises(InputError, match=r"training.epochs was 2, now 3"):
+        other.run(tmp_path, other.trials([0]), Silent())
+    assert read_study(tmp_path) == before
+
+
+def test_a_diverging_cell_is_recorded_and_the_others_go_on(comparison, tmp_path):
+    wild = Comparison(comparison.data, SPACE, Recipe(epochs=1, lr=1e30))
+    view = wild.run(tmp_path, wild.trials([0]), Silent())
+    assert {record.status for record in view.records} == {"diverged"}
+    assert len(view.records) == 3
+
+
+def test_a_layout_that_does_not_fit_is_refused_before_anything_trains(comparison):
+    deep = parse_space(
+        """
+prefix = "DEEP"
+input_shape = [1, 28, 28]
+classes = 10
+layouts = [[4, 2, 2, inf, 2]]
+mgu_layouts = [[4, 2, 2, inf, 2]]
+cells = ["bn_pre"]
+""",
+        "deep",
+    )
+    with pytest.raises(InputError, match=r"DEEP_001: .*does not fit inputs of shape \(1, 8, 8\): layer 3 of 4"):
+        Comparison(comparison.data, deep).trials([0])
+
+
+def test_the_default_space_is_the_one_for_the_shape():
+    def of_shape(*shape):
+        split = Split(np.zeros((4, *shape), np.uint8), np.array([0, 1, 0, 1]))
+        return DataSet("x", split, split, split, ("a", "b"), "")
+
+    prefixes = {shape: default_space(of_shape(*shape)).prefix for shape in [(1, 8, 8), (1, 28, 28), (3, 32, 32), (7,)]}
+    assert list(prefixes.values()) == ["DIG", "MNI", "CIF", "TAB"]
+    with pytest.raises(InputError, match=r"shape \(3, 20, 20\); name one with --space"):
+        default_space(of_shape(3, 20, 20))
+
+
+def test_devices():
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(InputError, match=r"device 'tpu' is not here; allowed: auto, cpu"):
+        resolve_device("tpu")
+
+
+def test_killed_in_the_middle_of_trial_12_and_started_again(tmp_path):
+    command = [sys.executable, "-m", "mgu", "compare", "digits", "--limit", "200", "--epochs", "2", "--out"]
+    command += [str(tmp_path / "study"), "--quiet"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        records = read_study(tmp_path / "study").records if (tmp_path / "study" / "ledger.sqlite").is_file() else ()
+        if len(records) == 25 and records[11].status == "running":
+            break
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    killed = read_study(tmp_path / "study").records
+    assert [record.status for record in killed[:12]] == ["finished"] * 11 + ["running"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    records = read_study(tmp_path / "study").records
+    assert records[:11] == killed[:11]
+    assert [record.status for record in records] == ["finished"] * 25
+    assert [record.attempts for record in records] == [1] * 11 + [2] + [1] * 13
+    rows = (tmp_path / "study" / "results.csv").read_text().splitlines()
+    assert len(rows) == 26
+    assert sum("MGU" in row for row in rows) == 1
