@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,29 @@ def test_saved_weights_are_those_of_the_trained_network(comparison, tmp_path):
     again = fit(trials[0].architecture, comparison.data, comparison.recipe, seed=0).network
     x = torch.randn(4, 1, 8, 8)
     torch.testing.assert_close(network.eval()(x), again(x))
+
+
+def test_only_the_best_plain_trial_and_the_mgu_keep_their_weights(comparison, tmp_path):
+    view = comparison.run(tmp_path, comparison.trials([0, 1]), Silent())
+    plain = [record for record in view.records if not record.trial.is_mgu]
+    best = max(plain, key=lambda record: record.result.val_acc).trial
+    kept = {path.parent.name for path in tmp_path.glob("trials/*/weights.safetensors")}
+    assert kept == {f"{best.model_name}-seed{best.seed}", "TINY_MGU_001-seed0", "TINY_MGU_001-seed1"}
+
+
+def test_a_report_that_cannot_be_written_is_one_plain_error_and_the_results_stay(comparison, tmp_path):
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(InputError, match=r"the report cannot be written .*; the results are kept"):
+        comparison.run(tmp_path, comparison.trials([0], ["TINY_001"]), Silent())
+    assert read_study(tmp_path).records[0].status == "finished"
+
+
+def test_a_note_is_shown_and_is_no_setting(comparison, tmp_path):
+    trials = comparison.trials([0], ["TINY_001"])
+    noted = replace(comparison, note="the images are scanned copies")
+    noted.run(tmp_path, trials, Silent())
+    assert "the images are scanned copies" in (tmp_path / "report.md").read_text()
+    assert len(comparison.run(tmp_path, trials, Silent()).records) == 1
 
 
 def test_only_and_more_seeds_extend_a_study(comparison, tmp_path):

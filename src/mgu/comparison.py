@@ -18,7 +18,7 @@ from mgu.measure import environment
 from mgu.report.page import write_report
 from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
 from mgu.study.ledger import Ledger
-from mgu.study.runner import Listener, run
+from mgu.study.runner import Listener, run, trial_folder
 from mgu.study.trial import StudyView, Trial
 from mgu.torch.network import model_size
 from mgu.training import Recipe, fit
@@ -26,13 +26,17 @@ from mgu.training import Recipe, fit
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared: the data, the space, the recipe, and MultiGatedUnit's options (gates, prior, form, ...)."""
+    """What is compared: the data, the space, the recipe, and MultiGatedUnit's options (gates, prior, form, ...).
+
+    ``note`` is what a reader of the numbers must know of the data; the report shows it beside them.
+    """
 
     data: DataSet
     space: SearchSpace
     recipe: Recipe = field(default_factory=Recipe)
     unit: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
+    note: str = ""
 
     @property
     def name(self) -> str:
@@ -51,6 +55,7 @@ class Comparison:
                 "train": len(data.train.y),
                 "validation": len(data.validation.y),
                 "test": len(data.test.y),
+                **({"note": self.note} if self.note else {}),
             },
             "space": _plain(self.space),
             "training": {**asdict(self.recipe), "decay": self.recipe.step_decay},
@@ -72,17 +77,24 @@ class Comparison:
         """Train what is not yet done of the trials in the study in ``folder``, write the report there, and return the
         whole study.
 
-        Raises InputError where the folder cannot be used for this study. When stopped early, by Ctrl-C too, the report
-        is of what is done.
+        Each trial has a folder with its weights; of the plain ones only the most accurate so far keeps them. When
+        stopped early, by Ctrl-C too, the report is of what is done. Raises InputError where the folder cannot be used
+        for this study, and where the report cannot be written.
         """
         settings = self.settings()
         with Ledger.open(folder, settings) as ledger:
             keys = ledger.add(trials, settings)
+
+            def train(trial: Trial, files: Path, on_epoch: Callable[[Epoch], None]) -> Result:
+                drop_weights(folder, ledger.view())
+                return self._train(trial, files, on_epoch)
+
             try:
-                run(ledger, keys, self._train, environment(torch.device(self.device)), listener)
+                run(ledger, keys, train, environment(torch.device(self.device)), listener)
             finally:
                 view = ledger.view()
-                write_report(view, folder, command)
+                drop_weights(folder, view)
+                _report(view, folder, command)
         return view
 
     def _train(self, trial: Trial, folder: Path, on_epoch: Callable[[Epoch], None]) -> Result:
@@ -127,6 +139,27 @@ def save_weights(network: torch.nn.Module, folder: Path) -> Path:
     write_whole(path, content)
     write_whole(folder / "weights.sha256", f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
     return path
+
+
+def drop_weights(folder: Path, view: StudyView) -> None:
+    """Delete the weights of all plain trials but the one with the best validation: a grid would fill the disk."""
+    plain = [record for record in view.records if not record.trial.is_mgu and record.status == "finished"]
+    accuracy = [record.result.val_acc or 0.0 for record in plain if record.result]
+    best = plain[accuracy.index(max(accuracy))] if plain else None
+    for record in plain:
+        if record is not best:
+            for path in trial_folder(folder, record.trial).glob("weights.*"):
+                path.unlink()
+
+
+def _report(view: StudyView, folder: Path, command: str | None) -> None:
+    try:
+        write_report(view, folder, command)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: the report cannot be written ({error.strerror}); the results are kept, and the same command "
+            "writes it again"
+        ) from error
 
 
 def _selected(models: Mapping[str, Architecture], patterns: list[str]) -> dict[str, Architecture]:

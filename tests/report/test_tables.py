@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from mgu.report.tables import COLUMNS, summarise, trial_rows
+from mgu.report.words import no_speed_up
 
 
 def names(summary):
@@ -101,6 +102,15 @@ def test_a_partial_study_claims_no_speed_up(record, view, status, open_cell):
     assert summary.speed_up is None
     assert (summary.ended, summary.total, summary.complete) == (2, 3, False)
     assert summary.margin == pytest.approx(5)
+
+
+def test_a_grid_with_models_left_out_claims_no_speed_up(record, view):
+    records = [record("P1", 0.9, tts=100), record("M1", 0.95, cell=None, tts=10)]
+    left_out = summarise(view(*records, space={"layouts": ["a", "b"], "cells": ["ln"]}))
+    whole = summarise(view(*records, space={"layouts": ["a"], "cells": ["ln"]}))
+    assert (left_out.complete, left_out.speed_up) == (False, None)
+    assert "1 of the grid's 2 plain models were run" in no_speed_up(left_out)
+    assert (whole.complete, whole.speed_up) == (True, 10)
 
 
 def test_grid_total_takes_only_seeds_that_every_plain_model_ended(record, view):

@@ -74,10 +74,13 @@ class Summary:
     test_margin: Margin
     ended: int
     total: int
+    plain_models: int
+    grid_size: int
 
     @property
     def complete(self) -> bool:
-        return self.ended == self.total > 0
+        """Whether every trial has ended and none of the space's plain models (``grid_size``) was left out."""
+        return self.ended == self.total > 0 and self.plain_models >= self.grid_size
 
     @property
     def grid_total_s(self) -> float | None:
@@ -91,7 +94,7 @@ class Summary:
 
     @property
     def speed_up(self) -> float | None:
-        """``grid_total_s / mgu_tts_s``; None until every trial has ended: a partial grid claims no speed-up."""
+        """``grid_total_s / mgu_tts_s``; None unless the study is complete: a partial grid claims no speed-up."""
         return self._speed_up(self.mgu_cost)
 
     @property

@@ -36,6 +36,8 @@ def summarise(view: StudyView) -> Summary:
         test_margin=_margin(of_mgu, of_plain, "test_acc"),
         ended=sum(record.status in ENDED for record in view.records),
         total=len(view.records),
+        plain_models=sum(not row.is_mgu for row in rows),
+        grid_size=view.grid_size,
     )
 
 

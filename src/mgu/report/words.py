@@ -91,8 +91,11 @@ def no_speed_up(summary: Summary) -> str:
     """Why no speed-up is claimed."""
     if not summary.total:
         return "the study has no trials"
-    if not summary.complete:
+    if summary.ended < summary.total:
         return f"partial: {summary.ended} of {summary.total} trials ended; no speed-up is claimed before all are"
+    if not summary.complete:
+        run = f"{summary.plain_models} of the grid's {summary.grid_size} plain models were run"
+        return f"partial: {run}; no speed-up is claimed before all are"
     if not summary.best_mgu:
         return "no speed-up is claimed, since no MGU model finished"
     if all(row.is_mgu for row in summary.rows):

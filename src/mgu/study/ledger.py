@@ -14,7 +14,7 @@ from mgu.errors import InputError
 from mgu.history import Epoch, Result
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell
-from mgu.study.trial import Record, StudyView, Trial
+from mgu.study.trial import Record, StudyView, Trial, identity
 
 FILE = "ledger.sqlite"
 
@@ -117,7 +117,7 @@ class Ledger:
             with self._connection:
                 self._connection.execute("INSERT INTO study VALUES ('settings', ?)", (json.dumps(dict(settings)),))
             return
-        differences = list(_differences(_identity(stored), _identity(settings)))
+        differences = list(_differences(identity(stored), identity(settings)))
         if differences:
             raise InputError(
                 f"{self.folder}: this study was begun with other settings: {'; '.join(differences)}. "
@@ -194,20 +194,6 @@ def _merged(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:
         for name, value in environment.items():
             values.setdefault(name, {})[value] = None
     return {name: " | ".join(several) for name, several in values.items()}
-
-
-def _identity(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes two studies the same: all settings, flat, but what the data is called."""
-    flat = dict(_flat("", json.loads(json.dumps(dict(settings)))))
-    return {name: value for name, value in flat.items() if name not in ("data.name", "data.note")}
-
-
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _flat(f"{prefix}.{name}" if prefix else name, inner)
-    else:
-        yield prefix, value
 
 
 def _differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -46,12 +46,12 @@ class Trial:
         return str(int(self.architecture.cell.residual)) if self.architecture.cell else "N/A"
 
     def key(self, settings: Mapping[str, Any]) -> str:
-        """The trial's identity: the SHA-256 of its architecture, its seed and the study's settings.
+        """What tells the trial from all others: the SHA-256 of its architecture, its seed and ``identity(settings)``.
 
         Raises TypeError where a setting is not plain JSON data.
         """
-        identity = {"architecture": asdict(self.architecture), "seed": self.seed, "settings": dict(settings)}
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        known = {"architecture": asdict(self.architecture), "seed": self.seed, "settings": identity(settings)}
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -75,3 +75,26 @@ class StudyView:
     settings: Mapping[str, Any]
     environment: Mapping[str, Any]
     records: tuple[Record, ...] = field(default_factory=tuple)
+
+    @property
+    def grid_size(self) -> int:
+        """How many plain models the study's space has, trained or not; 0 where the settings do not say."""
+        space = self.settings.get("space")
+        return len(space.get("layouts", ())) * len(space.get("cells", ())) if isinstance(space, Mapping) else 0
+
+
+def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes two studies the same: all settings by dotted name, but what the data is called and noted to be.
+
+    Raises TypeError where a setting is not plain JSON data.
+    """
+    flat = dict(_flat("", json.loads(json.dumps(dict(settings)))))
+    return {name: value for name, value in flat.items() if name not in ("data.name", "data.note")}
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(f"{prefix}.{name}" if prefix else name, inner)
+    else:
+        yield prefix, value
