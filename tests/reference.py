@@ -37,7 +37,7 @@ def convolution(x, weight, bias, *, stride, padding, dilation, groups):
         contracted = [1, *range(2 + axes, 2 + 2 * axes)]
         value = np.tensordot(part, kernel, axes=(contracted, list(range(1, 2 + axes))))
         outputs.append(np.moveaxis(value, -1, 1))
-    return np.concatenate(outputs, axis=1) + bias.reshape(-1, *[1] * axes)
+    return np.concatenate(outputs, axis=1) + np.reshape(bias, (-1, *[1] * axes))
 
 
 def per_channel(values, ndim, axis):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from mgu.history import Epoch
 from mgu.study.trial import Record, Trial
@@ -40,25 +40,31 @@ class Silent:
 class Lines(Silent):
     """One line for each trial that ends: its place, its result, the time spent and the time left.
 
-    The time left supposes that the trials to come cost what the ones so far did on average.
+    The time left supposes that what is to come costs, trial by trial, what was done so far has cost on average.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.begun = time.monotonic()
-        self.ended = 0
+        self.first: int | None = None
+
+    def trial_began(self, index: int, total: int, trial: Trial) -> None:
+        self.first = self.first or index
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:
-        self.ended += 1
-        spent = time.monotonic() - self.begun
-        left = spent / self.ended * (total - index)
         self.console.print(
-            f"{index:>3}/{total} {_name(record.trial)}  {_outcome(record)}  "
-            f"elapsed {_duration(spent)}, left about {_duration(left)}",
+            f"{index:>3}/{total} {_name(record.trial)}  {_outcome(record)}  {self._times(index, total)}",
             style="bold" if record.trial.is_mgu else "",
             highlight=False,
             soft_wrap=True,
         )
+
+    def _times(self, done: float, total: int) -> str:
+        """Time spent and left when ``done`` trials of ``total``, parts counted, are done."""
+        spent = time.monotonic() - self.begun
+        before = (self.first or 1) - 1
+        left = spent / (done - before) * (total - done)
+        return f"elapsed {_duration(spent)}, left about {_duration(left)}"
 
 
 class Live(Lines):
@@ -67,22 +73,25 @@ class Live(Lines):
     def __init__(self, console: Console, epochs: int) -> None:
         super().__init__(console)
         self.epochs = epochs
+        self.place = (1, 1)
         self.bar = Progress(
-            SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=20),
             TextColumn("{task.fields[state]}"),
-            TimeElapsedColumn(),
             console=console,
             transient=True,
         )
 
     def trial_began(self, index: int, total: int, trial: Trial) -> None:
+        super().trial_began(index, total, trial)
+        self.place = (index, total)
         self.bar.start()
         self.bar.add_task(f"{index:>3}/{total} {_name(trial)}", total=self.epochs, state="first epoch")
 
     def epoch_ended(self, epoch: Epoch) -> None:
-        state = f"epoch {epoch.epoch}/{self.epochs}, validation {100 * epoch.val_acc:.2f} %"
+        index, total = self.place
+        times = self._times(index - 1 + epoch.epoch / self.epochs, total)
+        state = f"epoch {epoch.epoch}/{self.epochs}, validation {100 * epoch.val_acc:.2f} %, {times}"
         self.bar.update(self.bar.task_ids[-1], completed=epoch.epoch, state=state)
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:

@@ -118,8 +118,7 @@ class Mixer(nn.Module):
 
 @pytest.mark.parametrize("kind", ["replica", "squeeze", "channel"])
 def test_a_users_own_module(kind):
-    prior = "neutral" if kind == "replica" else "plain"
-    unit = MultiGatedUnit(Mixer(), gates=kind, prior=prior, in_channels=3, out_channels=6)
+    unit = MultiGatedUnit(Mixer(), gates=kind, in_channels=3, out_channels=6)
     assert unit(torch.randn(2, 3, 4, 4)).shape == (2, 6, 4, 4)
     assert not torch.equal(unit.operations["bypass"].up.weight, unit.operations["linear"].up.weight)
 
@@ -129,8 +128,15 @@ def test_what_a_users_own_module_must_say():
         MultiGatedUnit(Mixer())
     with pytest.raises(InputError, match="depthwise gates need a Linear or Conv layer, not Mixer"):
         MultiGatedUnit(Mixer(), gates="depthwise", in_channels=3, out_channels=6)
-    with pytest.raises(InputError, match="Mixer without a bias cannot start at logit 2"):
-        MultiGatedUnit(Mixer(), gates="replica", in_channels=3, out_channels=6)
+
+
+def test_depthwise_gates_pad_as_the_layer_does():
+    layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")
+    unit = MultiGatedUnit(layer, gates="depthwise")
+    with torch.no_grad():
+        unit.gates.window.weight.fill_(1.0)
+    logits = unit.gate_logits(torch.ones(1, 1, 4, 4))["norm"]
+    torch.testing.assert_close(logits, torch.full((1, 1, 4, 4), 2.0 + 9.0))
 
 
 @pytest.mark.parametrize("kind", GATES)

@@ -19,6 +19,8 @@ LAYERS = {
     "conv2d-grouped": (lambda: nn.Conv2d(4, 6, 3, groups=2), (3, 4, 5, 5)),
     "conv2d-depthwise": (lambda: nn.Conv2d(4, 4, 3, groups=4, padding=1), (3, 4, 4, 4)),
     "conv2d-1x1": (lambda: nn.Conv2d(4, 6, 1), (8, 4, 1, 1)),
+    "linear-no-bias": (lambda: nn.Linear(5, 7, bias=False), (4, 3, 5)),
+    "conv2d-no-bias": (lambda: nn.Conv2d(3, 4, 3, bias=False, padding="same"), (3, 3, 5, 4)),
     "conv3d": (lambda: nn.Conv3d(2, 4, 2), (3, 2, 4, 3, 4)),
 }
 
@@ -37,16 +39,27 @@ def arrays(module):
     return {name: value.numpy() for name, value in module.state_dict().items()}
 
 
+def padding(layer):
+    """Padding in numbers; "same" at stride 1 and odd kernels is half of what the kernel spans."""
+    if layer.padding == "same":
+        return tuple(d * (k - 1) // 2 for d, k in zip(layer.dilation, layer.kernel_size, strict=True))
+    return layer.padding
+
+
 def as_function(layer):
-    weights = arrays(layer)
+    weights = {"bias": np.zeros(1), **arrays(layer)}
     if isinstance(layer, nn.Linear):
         return lambda x: reference.linear(x, **weights)
-    settings = {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")}
+    settings = {name: getattr(layer, name) for name in ("stride", "dilation", "groups")} | {"padding": padding(layer)}
     return lambda x: reference.convolution(x, **weights, **settings)
 
 
-def replica_gates(unit, x, _):
-    return [as_function(layer)(x) for layer in unit.gates.replicas]
+def replica_gates(unit, x, axis):
+    logits = [as_function(layer)(x) for layer in unit.gates.replicas]
+    if unit.gates.offset is None:
+        return logits
+    offsets = unit.gates.offset.detach().numpy()
+    return [z + reference.per_channel(offset, z.ndim, axis) for z, offset in zip(logits, offsets, strict=True)]
 
 
 def channel_gates(unit, x, _):
@@ -62,7 +75,7 @@ def squeeze_gates(unit, x, axis):
 def depthwise_gates(unit, x, axis):
     """One channel at a time: gate k's channel o sees input channel floor(o * in / out) and nothing else."""
     layer, outputs = unit.operations["linear"], unit.operations["bn"].num_features
-    weight, bias = unit.gates.weight.detach().numpy(), unit.gates.bias.detach().numpy()
+    weight, bias = unit.gates.window.weight.detach().numpy(), unit.gates.window.bias.detach().numpy()
     gates = []
     for k in range(unit.gates.count):
         channels = []
@@ -72,7 +85,7 @@ def depthwise_gates(unit, x, axis):
             if isinstance(layer, nn.Linear):
                 channels.append(seen * weight[row] + bias[row])
                 continue
-            settings = {name: getattr(layer, name) for name in ("stride", "padding", "dilation")}
+            settings = {"stride": layer.stride, "padding": padding(layer), "dilation": layer.dilation}
             channels.append(
                 reference.convolution(seen, weight[row : row + 1], bias[row : row + 1], **settings, groups=1)
             )

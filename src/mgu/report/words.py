@@ -11,8 +11,8 @@ MGU_MARK = "◀ MGU"
 #: How every study is measured; one paragraph each.
 METHOD = (
     "tts is the time to solution: wall time from the first touch of the data to the end of the test evaluation. "
-    "train_s is the part of it spent in training steps. Compilation, and a first step of each batch size, is timed apart "
-    "and is in neither.",
+    "train_s is the part of it spent in training steps. Compilation, and a first step of each batch size, is timed "
+    "apart and is in neither.",
     "Validation decides: accuracies are those of the epoch with the best validation accuracy, and the test set is read "
     "once per trial. The training accuracy is the running mean over that epoch, with dropout on.",
     "One model is trained after the other on one machine, and the grid's total is the serial sum of its cells: those "

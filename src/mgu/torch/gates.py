@@ -11,30 +11,45 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mgu.errors import InputError
-from mgu.torch.layers import ConvNd, Wrapped, replica
+from mgu.torch.layers import Wrapped, replica
 
 
 class ReplicaGates(nn.Module):
     """The paper's gates: logits_k = replica_k(x), a layer like the wrapped one for each gate (equations 1 to 18).
 
-    Gates differ by sample, channel and position. Needs a bias in the wrapped layer for its prior.
+    Gates differ by sample, channel and position. The prior is the replicas' bias; layers without one get an ``offset``
+    of (gates, channels) beside them.
     """
 
     def __init__(self, wrapped: Wrapped, priors: Sequence[float]) -> None:
         super().__init__()
+        self.channel_axis = wrapped.channel_axis
         self.replicas = nn.ModuleList(replica(wrapped.layer) for _ in priors)
-        for layer, prior in zip(self.replicas, priors, strict=True):
-            bias = getattr(layer, "bias", None)
-            if isinstance(bias, Tensor):
-                nn.init.constant_(bias, prior)
-            elif prior != 0:
-                raise InputError(
-                    f"replica gates of {type(layer).__name__} without a bias cannot start at logit {prior:g}; give the "
-                    'layer a bias, choose prior="neutral", or another gate kind'
-                )
+        self.offset: nn.Parameter | None = None
+        if isinstance(getattr(wrapped.layer, "bias", None), nn.Parameter):
+            for layer, prior in zip(self.replicas, priors, strict=True):
+                nn.init.constant_(layer.bias, prior)  # type: ignore[arg-type]
+        else:
+            self.offset = nn.Parameter(_repeat(priors, wrapped).view(len(priors), -1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return tuple(layer(x) for layer in self.replicas)
+        logits = tuple(layer(x) for layer in self.replicas)
+        if self.offset is None:
+            return logits
+        pairs = zip(logits, self.offset.unsqueeze(1), strict=True)
+        return tuple(value + everywhere(shift, value.ndim, self.channel_axis) for value, shift in pairs)
+
+
+class Scale(nn.Module):
+    """x * weight + bias for each feature: (batch, *positions, features), the depth-wise counterpart of Linear."""
+
+    def __init__(self, features: int, *, device: object = None, dtype: object = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(features, device=device, dtype=dtype))  # type: ignore[call-overload]
+        self.bias = nn.Parameter(torch.empty(features, device=device, dtype=dtype))  # type: ignore[call-overload]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight + self.bias
 
 
 class DepthwiseGates(nn.Module):
@@ -46,30 +61,17 @@ class DepthwiseGates(nn.Module):
 
     def __init__(self, wrapped: Wrapped, priors: Sequence[float]) -> None:
         super().__init__()
-        layer, outputs = wrapped.layer, wrapped.out_channels
-        if not isinstance(layer, nn.Linear | ConvNd) or getattr(layer, "transposed", False):
-            raise InputError(
-                f"depthwise gates need a Linear or Conv layer, not {type(layer).__name__}; "
-                "choose squeeze, channel or replica"
-            )
+        outputs = wrapped.out_channels
         self.count, self.channel_axis = len(priors), wrapped.channel_axis
         source = (torch.arange(outputs) * wrapped.in_channels // outputs).repeat(self.count)
         self.register_buffer("source", source.to(wrapped.placement()["device"]))
-        self.stride: tuple[int, ...] = getattr(layer, "stride", ())
-        self.dilation: tuple[int, ...] = getattr(layer, "dilation", ())
-        self.padding: str | tuple[int, ...] = getattr(layer, "padding", ())
-        kernel = layer.weight.shape[2:]
-        self.weight = nn.Parameter(torch.zeros(len(source), *([1] * bool(kernel)), *kernel, **wrapped.placement()))
-        self.bias = nn.Parameter(_repeat(priors, wrapped))
+        self.window = _window(wrapped, self.count * outputs)
+        nn.init.zeros_(self.window.weight)
+        self.window.bias = nn.Parameter(_repeat(priors, wrapped))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         seen = x.index_select(self.channel_axis, self.source)  # type: ignore[arg-type]
-        if self.weight.ndim == 1:
-            return (seen * self.weight + self.bias).chunk(self.count, dim=-1)
-        convolve = (F.conv1d, F.conv2d, F.conv3d)[self.weight.ndim - 3]
-        groups = len(self.weight)
-        logits = convolve(seen, self.weight, self.bias, self.stride, self.padding, self.dilation, groups)
-        return logits.chunk(self.count, dim=1)
+        return self.window(seen).chunk(self.count, dim=self.channel_axis)  # type: ignore[no-any-return]
 
 
 class SqueezeGates(nn.Module):
@@ -86,8 +88,7 @@ class SqueezeGates(nn.Module):
         self.squeeze = replica(nn.Linear(wrapped.in_channels, width, **wrapped.placement()))
         self.excite = nn.Linear(width, self.count * wrapped.out_channels, **wrapped.placement())
         nn.init.zeros_(self.excite.weight)
-        with torch.no_grad():
-            self.excite.bias.copy_(_repeat(priors, wrapped))
+        self.excite.bias = nn.Parameter(_repeat(priors, wrapped))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         positions = range(2, x.ndim) if self.channel_axis == 1 else range(1, x.ndim - 1)
@@ -126,10 +127,15 @@ def mix(logits: Tensor, opened: Tensor, closed: Tensor, channel_axis: int) -> Te
     """g * opened + (1 - g) * closed with g = sigmoid(logits); logits of (batch, channels) hold at every position."""
     gate = torch.sigmoid(logits)
     if gate.ndim < opened.ndim:
-        positions = (1,) * (opened.ndim - 2)
-        batch, channels = gate.shape
-        gate = gate.view(batch, channels, *positions) if channel_axis == 1 else gate.view(batch, *positions, channels)
+        gate = everywhere(gate, opened.ndim, channel_axis)
     return closed + gate * (opened - closed)
+
+
+def everywhere(values: Tensor, ndim: int, channel_axis: int) -> Tensor:
+    """Values of (batch, channels) with axes of length one for the positions of an ``ndim``-axis tensor."""
+    positions = (1,) * (ndim - 2)
+    batch, channels = values.shape
+    return values.view(batch, channels, *positions) if channel_axis == 1 else values.view(batch, *positions, channels)
 
 
 class GatingUnit(nn.Module):
@@ -161,6 +167,21 @@ class GatingUnit(nn.Module):
     def forward(self, x: Tensor, opened: Tensor, closed: Tensor) -> Tensor:
         (logits,) = self.gates(x)
         return mix(logits, opened, closed, self.channel_axis)
+
+
+def _window(wrapped: Wrapped, channels: int) -> nn.Conv1d | nn.Conv2d | nn.Conv3d | Scale:
+    """A depth-wise layer with the window of the wrapped one."""
+    layer = wrapped.layer
+    if isinstance(layer, nn.Linear):
+        return Scale(channels, **wrapped.placement())
+    if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        raise InputError(
+            f"depthwise gates need a Linear or Conv layer, not {type(layer).__name__}; "
+            "choose squeeze, channel or replica"
+        )
+    settings = {name: getattr(layer, name) for name in ("kernel_size", "stride", "padding", "dilation", "padding_mode")}
+    convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(layer.kernel_size) - 1]
+    return convolution(channels, channels, groups=channels, **settings, **wrapped.placement())
 
 
 def _repeat(priors: Sequence[float], wrapped: Wrapped) -> Tensor:
