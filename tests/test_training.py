@@ -104,6 +104,14 @@ def test_clocks(data, monkeypatch):
     assert result.compile_s > 0
 
 
+def test_numbers_too_small_for_float32s_normal_range_are_zero_while_training(data):
+    tiny = torch.tensor(1e-38)
+    seen = []
+    fit(PLAIN, data, Recipe(epochs=1), on_epoch=lambda epoch: seen.append((tiny * 0.5).item()))
+    assert seen == [0.0]
+    assert (tiny * 0.5).item() > 0
+
+
 def test_warming_up_changes_nothing_of_the_run(data, monkeypatch):
     warm = fit(PLAIN, data, Recipe(epochs=2)).result
     monkeypatch.setattr(training._Run, "warm_up", lambda self, samples: None)
