@@ -16,6 +16,7 @@ FLOORS = {
     "wiring": 0,
     "layouts": 0,
     "spaces": 0,
+    "diagnosis": 1,
     "history": 1,
     "data": 2,
     "measure": 2,

@@ -1,5 +1,6 @@
 """The PyTorch half: the unit, its gates, and networks of them."""
 
+from mgu.torch.explain import explain
 from mgu.torch.gates import GATES, GatingUnit
 from mgu.torch.network import build_network, count_weights, model_size
 from mgu.torch.unit import ACTIVATIONS, ChainBlock, MultiGatedUnit
@@ -12,5 +13,6 @@ __all__ = [
     "MultiGatedUnit",
     "build_network",
     "count_weights",
+    "explain",
     "model_size",
 ]

@@ -9,7 +9,8 @@ from mgu.errors import InputError
 from mgu.torch.gates import make_gates, mix
 from mgu.torch.layers import Wrapped, replica
 from mgu.torch.norms import BatchNorm, LayerNorm
-from mgu.wiring import Chain, Gate, Op, evaluate, form_chain, gates, prior_logits
+from mgu.wiring import Chain, Gate, Op, evaluate, form_chain, prior_logits
+from mgu.wiring import gates as chain_gates
 
 #: The activations by name; any other is given as a module.
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
@@ -124,6 +125,7 @@ class MultiGatedUnit(ChainBlock):
         wrapped = Wrapped.of(layer, in_channels, out_channels, channel_axis)
         chain = form_chain(form, residual_gate=residual_gate)
         super().__init__(wrapped, chain, activation)
+        self.gate_names = tuple(gate.name for gate in chain_gates(chain))
         self.gates = make_gates(gates, wrapped, prior_logits(prior, form, residual_gate=residual_gate))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -139,8 +141,7 @@ class MultiGatedUnit(ChainBlock):
     def gate_logits(self, x: Tensor) -> dict[str, Tensor]:
         """Each gate's logits for input ``x``, by gate name: of the output's shape, or (batch or 1, channels) where the
         gate kind makes no difference between positions."""
-        names = (gate.name for gate in gates(self.chain))
-        return dict(zip(names, self.gates(x), strict=True))
+        return dict(zip(self.gate_names, self.gates(x), strict=True))
 
 
 def _activation(activation: str | nn.Module) -> nn.Module:
