@@ -105,6 +105,11 @@ def other_settings(path):
     return ["digits", "--epochs", 2, "--out", path / "s"], "training.epochs was 1, now 2"
 
 
+def other_settings_dry(path):
+    assert mgu("compare", "digits", "--epochs", 1, "--only", "DIG_024", "--out", path / "s").exit_code == 0
+    return ["digits", "--epochs", 2, "--out", path / "s", "--dry-run"], "training.epochs was 1, now 2"
+
+
 BAD = {
     "unknown data": lambda path: (["digist"], "digits"),
     "missing folder": lambda path: ([path / "nowhere"], "nowhere"),
@@ -115,6 +120,8 @@ BAD = {
     "layout that does not fit": layout_that_does_not_fit,
     "unwritable folder": unwritable_folder,
     "other settings": other_settings,
+    "other settings, dry run": other_settings_dry,
+    "short prior": lambda path: (["digits", "--prior", "2,2"], "prior has 2 numbers; it needs 5"),
     "unknown space": lambda path: (["digits", "--space", "digist"], "unknown space"),
     "unknown gates": lambda path: (["digits", "--gates", "soft"], "unknown gates 'soft'"),
     "unknown device": lambda path: (["digits", "--device", "tpu"], "device 'tpu' is not here"),
@@ -135,6 +142,18 @@ def test_bad_input_is_one_plain_message_and_exit_code_2(case, tmp_path, monkeypa
     assert message in done.stderr
     assert "Traceback" not in done.output
     assert "validation" not in done.stdout  # nothing was trained
+
+
+def test_nothing_finished_is_exit_code_1(tmp_path):
+    done = mgu("compare", "digits", "--limit", 200, "--lr", 1e30, "--only", "DIG_024", "--out", tmp_path / "s")
+    assert done.exit_code == 1
+    assert "no trial has finished" in done.stderr
+
+
+def test_a_prior_as_numbers(tmp_path):
+    arguments = ["compare", "digits", "--limit", 200, "--epochs", 1, "--only", "*MGU*", "--prior", "1,1,1,1,-1"]
+    assert mgu(*arguments, "--out", tmp_path / "s").exit_code == 0
+    assert "[1.0, 1.0, 1.0, 1.0, -1.0]" in (tmp_path / "s" / "report.md").read_text().replace("\\", "")
 
 
 def test_as_a_module():

@@ -69,6 +69,19 @@ def test_settings_hold_what_decides_the_results_and_are_json(comparison):
     assert settings["data"]["checksum"] == comparison.data.checksum
     assert settings["training"]["decay"] == pytest.approx(0.01 / 2)
     assert settings["space"]["cells"] == ["bn_pre", "no_norm+residual"]
+    assert settings["unit"] == {"gates": "squeeze", "prior": "plain", "residual_gate": True, "form": "code"}
+
+
+def test_wrong_unit_options_are_refused_also_where_only_plain_models_are_asked_for(comparison):
+    with pytest.raises(InputError, match="unknown gates 'soft'"):
+        replace(comparison, unit={"gates": "soft"}).trials([0], ["TINY_001"])
+
+
+@pytest.mark.parametrize(("given", "name"), [(".", "here"), ("../here", "here"), ("a/b.v1", "b.v1"), ("a/t.csv", "t")])
+def test_what_the_data_is_called(comparison, tmp_path, monkeypatch, given, name):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert replace(comparison, data=replace(comparison.data, name=given)).name == name
 
 
 def test_saved_weights_are_those_of_the_trained_network(comparison, tmp_path):
@@ -130,6 +143,7 @@ def test_a_diverging_cell_is_recorded_and_the_others_go_on(comparison, tmp_path)
     wild = Comparison(comparison.data, SPACE, Recipe(epochs=1, lr=1e30))
     view = wild.run(tmp_path, wild.trials([0]), Silent())
     assert {record.status for record in view.records} == {"diverged"}
+    assert not list(tmp_path.rglob("weights.*"))
     assert len(view.records) == 3
 
 

@@ -84,6 +84,11 @@ def test_no_filters_and_even_same_kernels_are_refused():
 def test_it_prints_as_in_the_published_tables():
     assert str(Layout.of([4, 2, 2, math.inf, 2])) == "[4, 2, 2, inf, 2]"
     assert str(Layout.of([7, 2, 2, 5, 1.32])) == "[7, 2, 2, 5, 1.32]"
+    assert str(Layout.of([4, 2, 2.0, math.inf, 2.0])) == "[4, 2, 2, inf, 2]"
+
+
+def test_layouts_that_differ_print_differently():
+    assert str(Layout.of([2, 1, 2, 2, 1.51234567])) != str(Layout.of([2, 1, 2, 2, 1.51234999]))
 
 
 def test_filters_beyond_any_float_are_the_maximum():

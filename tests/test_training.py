@@ -1,6 +1,10 @@
 """Training: determinism, the learning-rate rule, early stopping with the best weights, divergence, and the clocks."""
 
 import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,22 +98,87 @@ def test_a_loss_that_is_not_finite_is_a_divergence_with_its_cost(data):
     assert "the loss was not finite in epoch" in result.message
 
 
-def test_clocks(data, monkeypatch):
-    """With a clock that counts its readings, train_s is only what passes between the two around the steps."""
-    result = fit(PLAIN, data, Recipe(epochs=3)).result
-    assert 0 < result.train_s < result.tts_s
-    elapsed = [epoch.elapsed_s for epoch in result.history]
-    assert elapsed == sorted(elapsed)
-    assert elapsed[-1] < result.tts_s
-    assert result.compile_s > 0
+def test_clocks_count_what_they_say(data, monkeypatch):
+    """Time passes only where the test makes it: a step 1 s, an evaluation 10, warming up 100, a callback 1000."""
+    now = [0.0]
+    monkeypatch.setattr(training.Clock, "now", lambda self: now[0])
+
+    def costing(seconds, method):
+        def timed(*arguments):
+            now[0] += seconds
+            return method(*arguments)
+
+        return timed
+
+    def callback(epoch):
+        now[0] += 1000
+
+    monkeypatch.setattr(training._Run, "_step", costing(1, training._Run._step))
+    monkeypatch.setattr(training._Run, "evaluate", costing(10, training._Run.evaluate))
+    monkeypatch.setattr(training._Run, "_undone", costing(100, training._Run._undone))
+    result = fit(PLAIN, data, Recipe(epochs=3, batch_size=50), on_epoch=callback).result
+    assert (result.train_s, result.compile_s) == (3 * 4, 100)
+    assert result.tts_s == 3 * 4 + 3 * 10 + 10
+    assert [epoch.elapsed_s for epoch in result.history] == [14, 28, 42]
 
 
-def test_numbers_too_small_for_float32s_normal_range_are_zero_while_training(data):
-    tiny = torch.tensor(1e-38)
-    seen = []
-    fit(PLAIN, data, Recipe(epochs=1), on_epoch=lambda epoch: seen.append((tiny * 0.5).item()))
-    assert seen == [0.0]
-    assert (tiny * 0.5).item() > 0
+def test_all_models_of_a_seed_see_the_same_order_and_each_epoch_another(data, monkeypatch):
+    def batches(architecture, seed):
+        seen = []
+        step = training._Run._step
+        monkeypatch.setattr(training._Run, "_step", lambda self, x, y: (seen.append(y.tolist()), step(self, x, y))[1])
+        fit(architecture, data, Recipe(epochs=2, batch_size=50), seed=seed)
+        monkeypatch.setattr(training._Run, "_step", step)
+        return seen
+
+    plain, mgu, other = batches(PLAIN, 0), batches(MGU, 0), batches(PLAIN, 1)
+    assert plain == mgu
+    assert plain != other
+    assert plain[:4] != plain[4:]
+    assert plain[0] != data.train.y[:50].tolist()
+    assert sorted(label for batch in plain[:4] for label in batch) == sorted(data.train.y.tolist())
+
+
+def test_the_seed_decides_the_first_weights(data, monkeypatch):
+    def first_weights(seed):
+        monkeypatch.setattr(training._Run, "_step", lambda self, x, y: torch.zeros(2))
+        return fit(PLAIN, data, Recipe(epochs=1), seed=seed).network[0].operations["linear"].weight
+
+    assert torch.equal(first_weights(0), first_weights(0))
+    assert not torch.equal(first_weights(0), first_weights(1))
+
+
+def test_bf16_reaches_the_layers_and_dropout_is_the_architectures(data):
+    seen = set()
+    with pytest.MonkeyPatch.context() as patch:
+        inner = torch.nn.Conv2d.forward
+        patch.setattr(torch.nn.Conv2d, "forward", lambda self, x: (y := inner(self, x), seen.add(y.dtype))[0])
+        fitted = fit(replace(PLAIN, dropout=0.17), data, Recipe(epochs=1, precision="bf16"))
+    assert seen == {torch.bfloat16}
+    assert fitted.network.dropout.p == 0.17
+
+
+THREADS = """
+import warnings, torch
+from mgu.training import flush_denormals
+torch.set_num_threads(2)
+{before}
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    flush_denormals()
+tiny = torch.full((1_000_000,), 1e-38)
+print(len(caught), int((tiny * 0.5).count_nonzero()))
+"""
+
+
+@pytest.mark.parametrize(("before", "expected"), [("", "0 0"), ("(torch.ones(1_000_000) * 2).sum()", None)])
+def test_every_thread_takes_denormal_numbers_for_0_or_a_warning_says_that_some_do_not(before, expected):
+    script = THREADS.format(before=before)
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    warned, kept = map(int, done.stdout.split())
+    assert bool(warned) == bool(kept)
+    assert expected is None or done.stdout.split() == expected.split()
 
 
 def test_warming_up_changes_nothing_of_the_run(data, monkeypatch):

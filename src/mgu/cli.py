@@ -36,11 +36,25 @@ def main() -> None:
     """One training run instead of a grid search: networks that learn their own norms, residuals and depth."""
 
 
+def _prior(context: click.Context, parameter: click.Parameter, text: str) -> str | list[float]:
+    """A prior's name as it is, and numbers with commas as numbers."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        return text
+
+
 def unit_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add MultiGatedUnit's options to a command, which gets them by the names of its arguments."""
     options = (
         click.option("--gates", default="squeeze", show_default=True, help="squeeze, replica, depthwise or channel."),
-        click.option("--prior", default="plain", show_default=True, help="Where gates start: plain or neutral."),
+        click.option(
+            "--prior",
+            default="plain",
+            show_default=True,
+            callback=_prior,
+            help="Where gates start: plain, neutral, or a logit a gate, such as 2,2,2,2,-2.",
+        ),
         click.option("--form", default="code", show_default=True, help="The unit's published form: code or equations."),
         click.option("--residual-gate/--no-residual-gate", default=True, show_default=True, help="Learn residuals."),
     )
@@ -123,6 +137,7 @@ def compare(
     from mgu.comparison import Comparison, default_space, resolve_device
     from mgu.data import load_data
     from mgu.spaces import load_space
+    from mgu.study.ledger import check_settings
     from mgu.training import Recipe
 
     recipe_names = ("epochs", "patience", "batch_size", "lr", "decay", "precision")
@@ -134,6 +149,7 @@ def compare(
     trials = comparison.trials(range(seeds), only.split(",") if only else ())
     folder = out or Path("studies") / comparison.name
     if dry_run:
+        check_settings(folder, comparison.settings())
         _print_plan(folder, trials, comparison.settings())
         return
     _run(comparison, folder, trials, quiet)
@@ -150,6 +166,8 @@ def _run(comparison: Any, folder: Path, trials: list[Any], quiet: bool) -> None:
     if not quiet:
         print_summary(summarise(view), console)
     click.echo("\n".join(str(folder / name) for name in ("results.csv", "report.md", "report.html")))
+    if not any(record.status == "finished" for record in view.records):
+        raise click.ClickException("no trial has finished; the report says why")
 
 
 def _print_plan(folder: Path, trials: Iterable[Any], settings: Mapping[str, Any]) -> None:

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,23 @@ from safetensors.torch import save as safetensors_bytes
 from mgu.data import DataSet
 from mgu.errors import InputError
 from mgu.files import write_whole
-from mgu.history import Epoch, Result
+from mgu.history import Epoch
 from mgu.measure import environment
 from mgu.report.page import write_report
 from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
 from mgu.study.ledger import Ledger
-from mgu.study.runner import Listener, run, trial_folder
+from mgu.study.runner import Listener, Trained, run, trial_folder
 from mgu.study.trial import StudyView, Trial
 from mgu.torch.network import model_size
+from mgu.torch.unit import MultiGatedUnit
 from mgu.training import Recipe, fit
+
+#: MultiGatedUnit's own options where none are given, recorded with a study.
+UNIT_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in signature(MultiGatedUnit).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is not None
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,8 @@ class Comparison:
     @property
     def name(self) -> str:
         """What the data is called: the last part of its path or id."""
-        return Path(self.data.name).stem
+        path = Path(self.data.name).resolve()
+        return path.stem if path.suffix.lower() in (".csv", ".parquet") else path.name
 
     def settings(self) -> dict[str, Any]:
         """All that decides the trials' results, as plain JSON data."""
@@ -59,7 +70,7 @@ class Comparison:
             },
             "space": _plain(self.space),
             "training": {**asdict(self.recipe), "decay": self.recipe.step_decay},
-            "unit": dict(self.unit),
+            "unit": {**UNIT_DEFAULTS, **self.unit},
             "device": self.device,
         }
 
@@ -69,8 +80,9 @@ class Comparison:
         Raises InputError where a layout does not fit the data, or where a pattern matches no model.
         """
         self.space.check(self.data.input_shape)
-        models = _selected(self.space.models(), list(only))
-        sizes = {name: self._size(architecture) for name, architecture in models.items()}
+        every = self.space.models()
+        sizes = {name: self._size(architecture) for name, architecture in every.items()}  # all, to check their options
+        models = _selected(every, list(only))
         return [Trial(name, models[name], sizes[name], seed) for seed in seeds for name in models]
 
     def run(self, folder: Path, trials: list[Trial], listener: Listener, command: str | None = None) -> StudyView:
@@ -82,22 +94,22 @@ class Comparison:
         for this study, and where the report cannot be written.
         """
         settings = self.settings()
-        with Ledger.open(folder, settings) as ledger:
+        with Ledger.open(folder, settings, command) as ledger:
             keys = ledger.add(trials, settings)
 
-            def train(trial: Trial, files: Path, on_epoch: Callable[[Epoch], None]) -> Result:
+            def train(trial: Trial, on_epoch: Callable[[Epoch], None]) -> Trained:
                 drop_weights(folder, ledger.view())
-                return self._train(trial, files, on_epoch)
+                return self._train(trial, on_epoch)
 
             try:
                 run(ledger, keys, train, environment(torch.device(self.device)), listener)
             finally:
                 view = ledger.view()
                 drop_weights(folder, view)
-                _report(view, folder, command)
+                _report(view, folder)
         return view
 
-    def _train(self, trial: Trial, folder: Path, on_epoch: Callable[[Epoch], None]) -> Result:
+    def _train(self, trial: Trial, on_epoch: Callable[[Epoch], None]) -> Trained:
         fitted = fit(
             trial.architecture,
             self.data,
@@ -107,8 +119,8 @@ class Comparison:
             unit=self.unit,
             on_epoch=on_epoch,
         )
-        save_weights(fitted.network, folder)
-        return fitted.result
+        finished = fitted.result.status == "finished"
+        return Trained(fitted.result, partial(save_weights, fitted.network) if finished else lambda folder: None)
 
     def _size(self, architecture: Architecture) -> int:
         return model_size(architecture, self.data.input_shape, len(self.data.classes), **self.unit)
@@ -131,14 +143,13 @@ def default_space(data: DataSet) -> SearchSpace:
     )
 
 
-def save_weights(network: torch.nn.Module, folder: Path) -> Path:
-    """Write ``weights.safetensors`` and its SHA-256 beside it, whole or not at all; return the path."""
+def save_weights(network: torch.nn.Module, folder: Path) -> None:
+    """Write ``weights.safetensors`` and its SHA-256 beside it, each whole or not at all. Raises OSError."""
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     content = safetensors_bytes(weights)
     path = folder / "weights.safetensors"
     write_whole(path, content)
     write_whole(folder / "weights.sha256", f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
-    return path
 
 
 def drop_weights(folder: Path, view: StudyView) -> None:
@@ -152,9 +163,9 @@ def drop_weights(folder: Path, view: StudyView) -> None:
                 path.unlink()
 
 
-def _report(view: StudyView, folder: Path, command: str | None) -> None:
+def _report(view: StudyView, folder: Path) -> None:
     try:
-        write_report(view, folder, command)
+        write_report(view, folder)
     except OSError as error:
         raise InputError(
             f"{folder}: the report cannot be written ({error.strerror}); the results are kept, and the same command "

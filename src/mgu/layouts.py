@@ -44,7 +44,7 @@ class Layout:
         return cls(layers, reductions, strides, same, scale)
 
     def __str__(self) -> str:
-        return "[" + ", ".join(f"{number:g}" for number in astuple(self)) + "]"
+        return "[" + ", ".join(f"{n:g}" if float(f"{n:g}") == n else repr(n) for n in astuple(self)) + "]"
 
 
 @dataclass(frozen=True)

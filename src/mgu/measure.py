@@ -46,7 +46,7 @@ def environment(device: torch.device) -> dict[str, str]:
         "torch": torch.__version__,
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": str(os.cpu_count()),
+        "cores": _cores(),
         "torch threads": str(torch.get_num_threads()),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
     }
@@ -66,6 +66,12 @@ def _commit() -> str:
         return git("rev-parse", "--short=12", "HEAD") + "+" * bool(changed) if tracked else "release"
     except (OSError, subprocess.SubprocessError):
         return "release"
+
+
+def _cores() -> str:
+    """The cores that this process may use, of those that the machine has."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{usable} of {os.cpu_count()}"
 
 
 def _processor() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mgu.history import Epoch
 from mgu.study.trial import Record, Trial
@@ -75,9 +75,11 @@ class Live(Lines):
         self.epochs = epochs
         self.place = (1, 1)
         self.bar = Progress(
+            SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
             console=console,
             transient=True,
         )

@@ -1,6 +1,7 @@
 """Fit one network on one data set by the paper's recipe, on a clock."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,13 +79,15 @@ def fit(
     """Build the network of an architecture and train it; ``unit`` are MultiGatedUnit's options.
 
     The same seed gives the same weights, order of samples and dropout, and so, on one machine and number of threads,
-    the same result. A loss that is not finite ends the run with status "diverged". The test split is read once, at the
-    end. Raises InputError where the architecture does not fit the data.
+    the same result. No clock counts the time in ``on_epoch``. From here on the process takes denormal numbers for 0
+    (``flush_denormals``). A loss that is not finite ends the run with status "diverged". The test split is read once,
+    at the end. Raises InputError where the architecture does not fit the data.
     """
     target = torch.device(device)
+    flush_denormals()
     moments = data.mean, data.std  # worked out once a data set and shared by all trials, so on no trial's clock
     wall = Clock(target)
-    with wall.running(), _flushed_denormals(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+    with wall.running(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         torch.manual_seed(seed)
         network = build_network(architecture, data.input_shape, len(data.classes), **(unit or {}))
         layout = torch.channels_last if len(data.input_shape) == 3 else torch.contiguous_format
@@ -98,7 +101,7 @@ def fit(
     best = run.best if finished else None
     result = Result(
         status="finished" if finished else "diverged",
-        tts_s=wall.seconds - run.compile_clock.seconds,
+        tts_s=wall.seconds - run.apart_s,
         train_s=run.train_clock.seconds,
         compile_s=run.compile_clock.seconds,
         train_acc=best.train_acc if best else None,
@@ -133,7 +136,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.forward: Callable[[Tensor], Tensor] = self.network
-        self.train_clock, self.compile_clock = Clock(self.device), Clock(self.device)
+        self.train_clock, self.compile_clock, self.telling_clock = (Clock(self.device) for _ in range(3))
         self.order = torch.Generator().manual_seed(self.seed)
         self.optimizer = torch.optim.NAdam(self.network.parameters(), lr=self.recipe.lr, eps=1e-7)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -148,10 +151,11 @@ class _Run:
             if not math.isfinite(train_loss):
                 return False
             val_loss, val_acc = self.evaluate(validation)
-            elapsed = self.train_clock.now() - self.begun - self.compile_clock.seconds
+            elapsed = self.train_clock.now() - self.begun - self.apart_s
             epoch = Epoch(number, train_loss, train_acc, val_loss, val_acc, elapsed)
             self.history.append(epoch)
-            on_epoch(epoch)
+            with self.telling_clock.running():
+                on_epoch(epoch)
             if self.best is None or epoch.val_acc > self.best.val_acc:
                 self.best = epoch
                 best_weights = {name: weight.clone() for name, weight in self.network.state_dict().items()}
@@ -159,6 +163,11 @@ class _Run:
                 break
         self.network.load_state_dict(best_weights)
         return True
+
+    @property
+    def apart_s(self) -> float:
+        """Time that is not the trial's own: compiling, and telling of epochs."""
+        return self.compile_clock.seconds + self.telling_clock.seconds
 
     def train(self, samples: _Samples) -> tuple[float, float]:
         """One epoch of training steps: its running mean loss and accuracy."""
@@ -223,15 +232,21 @@ class _Run:
         return torch.stack([loss * len(y), (logits.argmax(dim=1) == y).sum()])
 
 
-@contextmanager
-def _flushed_denormals() -> Iterator[None]:
-    """Take numbers below 1e-38 for 0: processors work on them up to a hundred times slower, which hits networks
-    without a norm (the grid's, not the unit's) and would pass for a speed-up."""
+def flush_denormals() -> None:
+    """Make the process take numbers below 1e-38 for 0: processors work on them up to fifty times slower, which hits
+    networks without a norm (the grid's, not the unit's) and would pass for a speed-up.
+
+    Threads keep the setting that they were started with: warns where torch's were started without it, which the first
+    parallel operation before this call does.
+    """
     torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
+    tiny = torch.full((2**16 * torch.get_num_threads(),), 1e-38)
+    if bool((tiny * 0.5).any()):
+        warnings.warn(
+            "torch's threads were started before denormal numbers were set to be taken for 0; timings of networks "
+            "without a norm may be many times too long. Call mgu.training.flush_denormals() first in the process",
+            stacklevel=3,
+        )
 
 
 def _on_device(

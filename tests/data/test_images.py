@@ -105,7 +105,7 @@ def test_several_columns_of_named_classes(tmp_path: Path, numbered) -> None:
     for name in ("fine", "coarse"):
         rows = rows.cast_column(name, datasets.ClassLabel(names=["a", "b"]))
     rows.to_parquet(tmp_path / "both.parquet")
-    with pytest.raises(InputError, match="fine and coarse could each be the target; name one with target="):
+    with pytest.raises(InputError, match="fine and coarse could each be the target; name one as the target"):
         load_data(str(tmp_path / "both.parquet"))
     data = load_data(str(tmp_path / "both.parquet"), target="coarse")
     assert (data.train.y == (data.train.x[:, 0, 0, 1] >= 10)).all()

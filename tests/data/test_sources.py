@@ -98,7 +98,7 @@ def test_damaged_parquet_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [9, 0, -1, 10.5, True])
 def test_a_bad_limit_is_refused(limit: float) -> None:
-    with pytest.raises(InputError, match=f"limit must be a whole number of at least 10, or None for all; {limit}"):
+    with pytest.raises(InputError, match=f"limit must be a whole number of at least 10, or left out; {limit}"):
         load_data("iris", limit=limit)
 
 

@@ -108,7 +108,10 @@ def test_bad_cells_are_named(csv, cells: dict[str, str], message: str) -> None:
         ("age,target\n1,a,x\n2,b,y\n", "as many fields in each row as in the header"),
         ('age,target\n1,"a\n2,b\n', "not a CSV table"),
         ("age,age,target\n1,2,a\n", "more than one column is called 'age'"),
-        ("age,size\n1,2\n", "no column is called target or label; name one with target=; the columns are: age, size"),
+        (
+            "age,size\n1,2\n",
+            "no column is called target or label; name one as the target \(--target\); the columns are: age, size",
+        ),
         ("age;label\n1;2\n", r"the columns are: age;label \(only one: are the fields separated by commas\?\)"),
         ("target,label\n1,2\n", "target and label could each be the target"),
         ("label\n" + "a\nb\n" * 10, "there is no column beside the target"),

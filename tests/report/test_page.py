@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -50,8 +51,8 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def written(tmp_path):
-    def write(study, command=None):
-        write_report(study, tmp_path / "out", command)
+    def write(study, *commands):
+        write_report(replace(study, commands=commands), tmp_path / "out")
         return {name: (tmp_path / "out" / name).read_text(encoding="utf-8") for name in NAMES}
 
     return write

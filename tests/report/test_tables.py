@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mgu.report.tables import COLUMNS, summarise, trial_rows
-from mgu.report.words import no_speed_up
+from mgu.report.words import answer, facts, no_speed_up
 
 
 def names(summary):
@@ -104,6 +104,46 @@ def test_a_partial_study_claims_no_speed_up(record, view, status, open_cell):
     assert summary.margin == pytest.approx(5)
 
 
+def test_a_model_that_missed_a_seed_ranks_below_those_that_did_not(record, view):
+    records = [record("P1", 0.98, seed=seed) for seed in range(3)]
+    records += [record("M1", 0.99, seed=0, cell=None)]
+    records += [record("M1", seed=seed, cell=None, status="diverged") for seed in (1, 2)]
+    summary = summarise(view(*records))
+    assert names(summary) == ["P1", "M1"]
+    assert (summary.rows[1].missed, summary.rows[1].seeds) == (2, 1)
+    assert "99.00 % validation accuracy in 1 of 3 seeds (1 finished, 2 diverged)" in answer(summary)
+    assert facts(summary)["Diverged or failed"] == "M1 (1 finished, 2 diverged)"
+
+
+def test_ties_are_broken_by_validation_loss_and_not_by_time(record, view, history):
+    def study(first_tts, second_tts):
+        return view(
+            record("P1", 0.98, test=0.97, tts=first_tts, history=history(0.98, loss=0.5)),
+            record("P2", 0.98, test=0.99, tts=second_tts, history=history(0.98, loss=0.4)),
+            record("M1", 0.98, test=0.98, cell=None),
+        )
+
+    for times in ((1.0, 1.01), (1.01, 1.0)):
+        summary = summarise(study(*times))
+        assert (summary.best_plain.model_name, summary.ties) == ("P2", 2)
+        assert summary.margin_test == pytest.approx(-1)
+        assert "(of 2 equally accurate, the one with the lowest validation loss)" in answer(summary)
+
+
+def test_a_speed_up_is_of_the_seeds_that_both_have(record, view):
+    plain = record("P1", 0.9, seed=0, tts=10)
+    mgu = [record("M1", 0.9, seed=seed, cell=None, tts=tts) for seed, tts in ((0, 20), (1, 2), (2, 2))]
+    assert summarise(view(plain, *mgu)).speed_up == 0.5
+    assert summarise(view(plain, *mgu[1:])).speed_up is None
+    assert "no seed was run on the MGU model and every plain one" in no_speed_up(summarise(view(plain, *mgu[1:])))
+
+
+def test_how_coarse_a_margin_is_is_said(record, view):
+    data = {"name": "digits", "validation": 240, "test": 360}
+    said = facts(summarise(view(record("P1", 0.9), record("M1", 0.95, cell=None), data=data)))
+    assert "one sample is 0.42 points; one seed says nothing of the spread" in said["Validation margin"]
+
+
 def test_a_grid_with_models_left_out_claims_no_speed_up(record, view):
     records = [record("P1", 0.9, tts=100), record("M1", 0.95, cell=None, tts=10)]
     left_out = summarise(view(*records, space={"layouts": ["a", "b"], "cells": ["ln"]}))
@@ -136,7 +176,7 @@ def test_unequal_seeds_claim_what_they_share(record, view):
         )
     )
     assert summary.grid_total_s == 30
-    assert summary.speed_up == 6
+    assert summary.speed_up == 5  # on seed 0, which both have: 30 s to 6 s
     assert by_name(summary)["P1"].seeds == 2
 
 

@@ -56,6 +56,7 @@ def test_answer_and_facts_of_a_whole_study(whole_study):
         "MGU tts": "52.0 s (M1, mean of seeds 0, 1)",
         "Speed-up": "3.05",
         "Compilation, apart": "grid 2.50 s, MGU 4.50 s",
+        "Diverged or failed": "P2 (1 finished, 1 diverged)",
         "Trials ended": "6 of 6",
     }
 

@@ -82,6 +82,16 @@ def test_other_settings_are_refused_with_the_difference(tmp_path):
         pass
 
 
+def test_every_command_and_the_latest_note_are_kept(tmp_path):
+    noted = {**SETTINGS, "data": {**SETTINGS["data"], "note": "copies"}}
+    for settings, command in ((SETTINGS, "a"), (noted, "b"), (SETTINGS, "a"), (SETTINGS, None)):
+        with Ledger.open(tmp_path, settings, command):
+            pass
+    view = read_study(tmp_path)
+    assert view.commands == ("a", "b")
+    assert view.settings["data"]["note"] == "copies"
+
+
 def test_two_processes_cannot_work_on_one_study(tmp_path):
     script = f"""
 import pathlib, sys

@@ -1,11 +1,14 @@
 """The runner: order, failures that do not stop the study, and what a second run repeats."""
 
+from dataclasses import replace
+
 import pytest
 
+from mgu.errors import InputError
 from mgu.history import Epoch, Result
 from mgu.progress import Silent
-from mgu.study.ledger import Ledger
-from mgu.study.runner import run
+from mgu.study.ledger import Ledger, read_study
+from mgu.study.runner import Trained, run, trial_folder
 from samples import RESULT, SETTINGS, TRIALS
 
 
@@ -31,10 +34,9 @@ def run_with(folder, train):
         return told.events, [ledger.record(key) for key in keys]
 
 
-def succeed(trial, folder, on_epoch):
-    assert folder.is_dir()
+def succeed(trial, on_epoch):
     on_epoch(Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
-    return RESULT
+    return Trained(RESULT, lambda folder: (folder / "weights").write_text(trial.model_name))
 
 
 def test_trials_in_order_and_none_twice(tmp_path):
@@ -49,13 +51,59 @@ def test_trials_in_order_and_none_twice(tmp_path):
     ]
     assert [record.result for record in records] == [RESULT, RESULT]
     assert run_with(tmp_path, succeed)[0] == []
+    for trial in TRIALS:
+        assert (trial_folder(tmp_path, trial) / "weights").read_text() == trial.model_name
+
+
+def test_files_that_cannot_be_written_stop_the_study_with_the_result_kept(tmp_path):
+    in_the_way = trial_folder(tmp_path, TRIALS[0])
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("a file")
+    with pytest.raises(InputError, match=r"the trial's files cannot be written .*its result is kept"):
+        run_with(tmp_path, succeed)
+    in_the_way.unlink()
+    events, records = run_with(tmp_path, succeed)
+    assert events[0] == "2/2 A_MGU_001 began"
+    assert [(record.result, record.attempts) for record in records] == [(RESULT, 1), (RESULT, 1)]
+
+
+def test_a_full_disk_stops_the_study_and_is_no_failure_of_the_trial(tmp_path):
+    def fill(ledger):
+        ledger._connection.execute(
+            f"PRAGMA max_page_count = {ledger._connection.execute('PRAGMA page_count').fetchone()[0]}"
+        )
+
+    def train(trial, on_epoch):
+        if trial == TRIALS[1]:
+            fill(current[0])
+        for number in range(1, 400):
+            on_epoch(Epoch(number, 0.5, 0.5, 0.5, 0.5, 1.0))
+        return Trained(replace(RESULT, history=RESULT.history * 500), lambda folder: None)
+
+    current = []
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        current.append(ledger)
+        keys = ledger.add(TRIALS, SETTINGS)
+        with pytest.raises(InputError, match=r"cannot be written \(database or disk is full\)"):
+            run(ledger, keys, train, {}, Silent())
+    statuses = [record.status for record in read_study(tmp_path).records]
+    assert statuses == ["finished", "running"]
+    assert run_with(tmp_path, succeed)[0][0] == "2/2 A_MGU_001 began"
+
+
+def test_a_failures_text_names_no_path_of_the_machine(tmp_path):
+    def fail(trial, on_epoch):
+        raise OSError(f"cannot map {tmp_path.resolve()}/trials/x")
+
+    _, records = run_with(tmp_path, fail)
+    assert records[0].result.message == "OSError: cannot map trials/x"
 
 
 def test_a_failure_is_recorded_with_its_cost_and_the_next_trial_goes_on(tmp_path):
-    def first_fails(trial, folder, on_epoch):
+    def first_fails(trial, on_epoch):
         if trial == TRIALS[0]:
             raise MemoryError("no room for 3 GB")
-        return RESULT
+        return Trained(RESULT, lambda folder: None)
 
     _, records = run_with(tmp_path, first_fails)
     assert [record.status for record in records] == ["failed", "finished"]
@@ -69,8 +117,9 @@ def test_a_failure_is_recorded_with_its_cost_and_the_next_trial_goes_on(tmp_path
 
 
 def test_a_divergence_is_a_result(tmp_path):
-    def diverge(trial, folder, on_epoch):
-        return Result("diverged", tts_s=1.0, message="the loss was not finite in epoch 1")
+    def diverge(trial, on_epoch):
+        result = Result("diverged", tts_s=1.0, message="the loss was not finite in epoch 1")
+        return Trained(result, lambda folder: None)
 
     _, records = run_with(tmp_path, diverge)
     assert [record.status for record in records] == ["diverged", "diverged"]
@@ -78,7 +127,7 @@ def test_a_divergence_is_a_result(tmp_path):
 
 
 def test_ctrl_c_stops_and_the_trial_is_begun_again(tmp_path):
-    def interrupt(trial, folder, on_epoch):
+    def interrupt(trial, on_epoch):
         on_epoch(Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
         raise KeyboardInterrupt
 

@@ -130,6 +130,29 @@ def test_what_a_users_own_module_must_say():
         MultiGatedUnit(Mixer(), gates="depthwise", in_channels=3, out_channels=6)
 
 
+class Bare(nn.Module):
+    """A module whose weights nothing draws anew."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3))
+
+    def forward(self, x):
+        return x @ self.weight.T
+
+
+def test_a_replica_must_have_weights_of_its_own():
+    with pytest.raises(InputError, match=r"Bare: the weights 'weight' cannot be drawn anew .* reset_parameters"):
+        MultiGatedUnit(Bare(), in_channels=3, out_channels=4, channel_axis=-1)
+
+
+def test_a_frozen_layer_has_a_bypass_and_gates_that_learn():
+    layer = nn.Conv2d(3, 4, 3).requires_grad_(False)
+    unit = MultiGatedUnit(layer, gates="replica")
+    assert not any(p.requires_grad for p in unit.operations["linear"].parameters())
+    assert all(p.requires_grad for p in [*unit.operations["bypass"].parameters(), *unit.gates.parameters()])
+
+
 def test_depthwise_gates_pad_as_the_layer_does():
     layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")
     unit = MultiGatedUnit(layer, gates="depthwise")
@@ -230,6 +253,8 @@ def test_bad_layers_and_inputs_are_named():
         MultiGatedUnit(nn.LazyConv2d(4, 3))
     with pytest.raises(InputError, match=r"shape \(3, 6, 6\) arrived; \(batch, channels, positions, positions\)"):
         MultiGatedUnit(nn.Conv2d(3, 4, 3))(torch.randn(3, 6, 6))
+    with pytest.raises(InputError, match=r"shape \(2, 5, 6, 6\) arrived; 3 channels are needed on axis 1"):
+        MultiGatedUnit(nn.Conv2d(3, 4, 3))(torch.randn(2, 5, 6, 6))
     with pytest.raises(InputError, match=r"shape \(3,\) arrived; it needs a batch axis"):
         MultiGatedUnit(nn.Linear(3, 4))(torch.randn(3))
 

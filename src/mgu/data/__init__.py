@@ -35,7 +35,7 @@ def load_data(name: str, *, target: str | None = None, limit: int | None = None,
     incomplete, a quantity or all of one class, a class unseen in training, and too few samples of a class.
     """
     if limit is not None and (not _whole(limit) or limit < MIN_LIMIT):
-        raise InputError(f"limit must be a whole number of at least {MIN_LIMIT}, or None for all; {limit!r} was given")
+        raise InputError(f"limit must be a whole number of at least {MIN_LIMIT}, or left out; {limit!r} was given")
     if not _whole(seed) or not 0 <= seed < 2**32:
         raise InputError(f"seed must be a whole number from 0 to 2**32 - 1; {seed!r} was given")
     decoded = read(name, target)

@@ -41,7 +41,7 @@ def target_column(columns: Sequence[str], target: str | None, source: str, named
         if candidates or named
         else "no column is called target or label"
     )
-    raise InputError(f"{source}: {fault}; name one with target=; the columns are: {listed}{_hint(columns)}")
+    raise InputError(f"{source}: {fault}; name one as the target (--target); the columns are: {listed}{_hint(columns)}")
 
 
 def _hint(columns: Sequence[str]) -> str:

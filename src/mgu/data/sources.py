@@ -51,7 +51,7 @@ def _read_folder(path: Path, target: str | None) -> Decoded:
     # As ``datasets`` looks for files: links to folders are not followed.
     found = [Path(folder, file) for folder, _, names in os.walk(path) for file in names]
     files = [file for file in found if os.path.isfile(file)]  # no links that lead nowhere
-    return _read_files(path, files, target, str(path), str(path))
+    return _read_files(path, files, target, str(path.resolve()), str(path))
 
 
 def _read_files(

@@ -24,11 +24,11 @@ from mgu.study.trial import Record, StudyView
 _MARKUP = re.compile(r"\](?=\()|(?<![^\W_])_|_(?![^\W_])|[\\`*|~]")
 
 
-def write_report(view: StudyView, folder: Path, command: str | None = None) -> list[Path]:
+def write_report(view: StudyView, folder: Path) -> list[Path]:
     """Write a study's report into ``folder``, whatever part of the study has ended, and return the files' paths.
 
     ``results.csv`` has a row a trial; ``report.html`` is one page that needs nothing else; ``report.md`` shows
-    ``cost.svg`` and ``history.svg``. ``command`` is shown as the one that repeats the study.
+    ``cost.svg`` and ``history.svg``.
 
     Each file is whole or absent: where writing fails, which raises OSError, what stood there before stays.
     """
@@ -36,7 +36,7 @@ def write_report(view: StudyView, folder: Path, command: str | None = None) -> l
     figures = {"cost": cost_figure(summary), "history": history_figure(view)}
     pictures = {name: figure_svg(figure) for name, figure in figures.items()}
     alts = {name: str(figure.get_label()) for name, figure in figures.items()}
-    content = _content(view, summary) | {"pictures": pictures, "alts": alts, "command": command}
+    content = _content(view, summary) | {"pictures": pictures, "alts": alts, "commands": view.commands}
     files = {
         "results.csv": _csv(view),
         **{f"{name}.svg": svg for name, svg in pictures.items()},

@@ -16,7 +16,8 @@ class MeanSd:
 class Row:
     """One model over its seeds. Accuracies are over its ``seeds`` finished trials of ``trials``; ``tts_s`` is the mean
     over those that ended, however they ended. ``rank`` is None where none finished. ``status`` is the one its trials
-    share, or how many have which ("2 finished, 1 diverged")."""
+    share, or how many have which ("2 finished, 1 diverged"). ``missed`` of its trials diverged or failed. ``val_loss``
+    is the mean validation loss of the best epochs."""
 
     rank: int | None
     model_name: str
@@ -25,10 +26,12 @@ class Row:
     residual: str
     model_size: int
     seeds: int
+    missed: int
     trials: int
     tts_s: float | None
     train_acc: MeanSd | None
     val_acc: MeanSd | None
+    val_loss: float | None
     test_acc: MeanSd | None
     status: str
     is_mgu: bool
@@ -60,9 +63,11 @@ class Margin:
 
 @dataclass(frozen=True)
 class Summary:
-    """A study in numbers. ``rows`` are best first by mean validation accuracy, then the models none of whose trials
-    finished, then those none of whose trials ended. ``best_mgu`` and ``best_plain`` are the two compared;
-    ``all_mgu_cost`` is of all MGU models together, since picking one of several is a search too."""
+    """A study in numbers. ``rows`` are best first by mean validation accuracy, of equals the one with the lower
+    validation loss; then the models that missed a seed (diverged or failed), those none of whose trials finished, and
+    those none of whose trials ended. Costs and the speed-up are over the seeds that both sides have. ``ties`` is how
+    many plain models are as accurate as the best one, itself counted. ``best_mgu`` and ``best_plain`` are the two
+    compared; ``all_mgu_cost`` is of all MGU models together, since picking one of several is a search too."""
 
     rows: tuple[Row, ...]
     best_mgu: Row | None
@@ -76,6 +81,9 @@ class Summary:
     total: int
     plain_models: int
     grid_size: int
+    ties: int
+    validation_size: int | None
+    test_size: int | None
 
     @property
     def complete(self) -> bool:
@@ -114,5 +122,7 @@ class Summary:
 
     def _speed_up(self, cost: Cost | None) -> float | None:
         if not self.complete or not self.grid_cost or not cost or not cost.total_s:
+            return None
+        if self.grid_cost.seeds != cost.seeds:
             return None
         return self.grid_cost.total_s / cost.total_s

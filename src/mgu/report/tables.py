@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from statistics import fmean, stdev
 from typing import Any
 
@@ -25,19 +26,27 @@ def summarise(view: StudyView) -> Summary:
     best_plain = next((row for row in rows if row.rank and not row.is_mgu), None)
     of_mgu = models.get(best_mgu.model_name, []) if best_mgu else []
     of_plain = models.get(best_plain.model_name, []) if best_plain else []
+    plain = [record for record in view.records if not record.trial.is_mgu]
+    shared = _whole_seeds(plain) & _whole_seeds(of_mgu)
+    tied = [row for row in rows if best_plain and not row.is_mgu and row.rank and not row.missed]
+    data = view.settings.get("data")
+    sizes = data if isinstance(data, Mapping) else {}
     return Summary(
         rows=rows,
         best_mgu=best_mgu,
         best_plain=best_plain,
-        grid_cost=_cost([record for record in view.records if not record.trial.is_mgu]),
-        mgu_cost=_cost(of_mgu),
-        all_mgu_cost=_cost([record for record in view.records if record.trial.is_mgu]),
+        grid_cost=_cost(plain, shared),
+        mgu_cost=_cost(of_mgu, shared),
+        all_mgu_cost=_cost([record for record in view.records if record.trial.is_mgu], shared),
         val_margin=_margin(of_mgu, of_plain, "val_acc"),
         test_margin=_margin(of_mgu, of_plain, "test_acc"),
         ended=sum(record.status in ENDED for record in view.records),
         total=len(view.records),
         plain_models=sum(not row.is_mgu for row in rows),
         grid_size=view.grid_size,
+        ties=sum(_accuracy(row) == _accuracy(best_plain) for row in tied),
+        validation_size=sizes.get("validation"),
+        test_size=sizes.get("test"),
     )
 
 
@@ -92,10 +101,12 @@ def _row(records: Sequence[Record]) -> Row:
         rank=None,
         **{name: getattr(trial, name) for name in ("model_name", "layout", "norm", "residual", "model_size", "is_mgu")},
         seeds=statuses["finished"],
+        missed=statuses["diverged"] + statuses["failed"],
         trials=len(records),
         tts_s=fmean(times) if times else None,
         train_acc=_mean_sd(_finished(records, "train_acc").values()),
         val_acc=_mean_sd(_finished(records, "val_acc").values()),
+        val_loss=_val_loss(records),
         test_acc=_mean_sd(_finished(records, "test_acc").values()),
         status=_status(statuses),
     )
@@ -126,25 +137,51 @@ def _ranked(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(replace(row, rank=i) if row.val_acc else row for i, row in enumerate(order, 1))
 
 
-def _merit(row: Row) -> tuple[int, float, float]:
-    """Sorts best first; of equally accurate models, the quicker."""
+def _merit(row: Row) -> tuple[int, float, float, str]:
+    """Sorts best first; of equally accurate models the one with the lower validation loss, and then by name."""
+    loss = inf if row.val_loss is None else row.val_loss
     if row.val_acc:
-        return 0, -row.val_acc.mean, row.tts_s or 0.0
-    return (2 if row.tts_s is None else 1), 0.0, 0.0
+        return min(row.missed, 1), -_accuracy(row), loss, row.model_name
+    return (3 if row.tts_s is None else 2), 0.0, 0.0, row.model_name
 
 
-def _cost(records: Sequence[Record]) -> Cost | None:
+def _accuracy(row: Row | None) -> float:
+    """Mean validation accuracy, without what the order of a sum may change in the last digits."""
+    return round(row.val_acc.mean, 9) if row and row.val_acc else -1.0
+
+
+def _val_loss(records: Sequence[Record]) -> float | None:
+    best = [
+        result.history[result.best_epoch - 1].val_loss
+        for record, result in _ended(records)
+        if record.status == "finished" and result.best_epoch and result.history
+    ]
+    return fmean(best) if best else None
+
+
+def _by_seed(records: Sequence[Record]) -> dict[int, list[tuple[Record, Result]]]:
+    """The ended trials of each seed on which all of the models have ended."""
     models = {record.trial.model_name for record in records}
     by_seed: dict[int, list[tuple[Record, Result]]] = {}
     for record, result in _ended(records):
         by_seed.setdefault(record.trial.seed, []).append((record, result))
-    whole = {seed: ended for seed, ended in by_seed.items() if {r.trial.model_name for r, _ in ended} == models}
+    return {seed: ended for seed, ended in by_seed.items() if {r.trial.model_name for r, _ in ended} == models}
+
+
+def _whole_seeds(records: Sequence[Record]) -> set[int]:
+    return set(_by_seed(records))
+
+
+def _cost(records: Sequence[Record], shared: set[int]) -> Cost | None:
+    """What the models cost over the shared seeds; over all that they have ended where none is shared."""
+    whole = _by_seed(records)
+    whole = {seed: ended for seed, ended in whole.items() if seed in shared} or whole
     if not whole:
         return None
     return Cost(
         total_s=fmean(sum(result.tts_s + record.lost_s for record, result in ended) for ended in whole.values()),
         compile_s=fmean(sum(result.compile_s for _, result in ended) for ended in whole.values()),
-        models=len(models),
+        models=len({record.trial.model_name for record in records}),
         seeds=tuple(sorted(whole)),
     )
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from mgu.report import words
 from mgu.report.summary import Row, Summary
 
+#: Columns for which a terminal has no room; the lines below the table name the models that missed a seed.
 _HIDDEN = ("rank", "seeds", "status")
 #: What a narrow terminal goes without, first to go first.
 _SPARE = ("layout", "train_acc, %", "size", "residual", "norm")

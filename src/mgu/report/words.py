@@ -101,6 +101,8 @@ def no_speed_up(summary: Summary) -> str:
         return "no speed-up is claimed, since no MGU model finished"
     if all(row.is_mgu for row in summary.rows):
         return "no speed-up is claimed, since no plain model was run"
+    if summary.grid_cost and summary.mgu_cost and summary.grid_cost.seeds != summary.mgu_cost.seeds:
+        return "no speed-up is claimed, since no seed was run on the MGU model and every plain one"
     if not summary.grid_cost:
         return "no speed-up is claimed, since no seed was run on every plain model"
     return "no speed-up is claimed, since the MGU model's time is not known"
@@ -109,8 +111,8 @@ def no_speed_up(summary: Summary) -> str:
 def facts(summary: Summary) -> dict[str, str]:
     """What the answer rests on, by name."""
     known = {
-        "Validation margin": _margin(summary.val_margin),
-        "Test margin": _margin(summary.test_margin),
+        "Validation margin": _margin(summary.val_margin, summary.validation_size),
+        "Test margin": _margin(summary.test_margin, summary.test_size),
         "Grid total": _cost(summary.grid_cost),
         "MGU tts": _cost(summary.mgu_cost, summary.best_mgu),
         "Speed-up": f"{summary.speed_up:.2f}" if summary.speed_up else no_speed_up(summary),
@@ -122,6 +124,9 @@ def facts(summary: Summary) -> dict[str, str]:
     if any(cost and cost.compile_s for cost in costs.values()):
         compiled = (f"{name} {seconds(cost.compile_s)}" for name, cost in costs.items() if cost)
         known["Compilation, apart"] = ", ".join(compiled)
+    missed = [f"{row.model_name} ({row.status})" for row in summary.rows if row.missed]
+    if missed:
+        known["Diverged or failed"] = ", ".join(missed)
     return known | {"Trials ended": f"{summary.ended} of {summary.total}"}
 
 
@@ -133,11 +138,16 @@ def _accuracy(summary: Summary) -> str:
         row, missing = (mgu, "plain") if mgu else (plain, "MGU")
         return f"{_reached(row)}; no {missing} model has finished."
     best = "the best plain model" if summary.complete else "the best plain model so far"
-    return f"{_reached(mgu)}; {best}, {plain.model_name}, {percent(plain.val_acc)}: {_verdict(summary)}."
+    tied = f" (of {summary.ties} equally accurate, the one with the lowest validation loss)" if summary.ties > 1 else ""
+    missed = f" in {plain.seeds} of {plain.trials} seeds" if plain.missed else ""
+    return f"{_reached(mgu)}; {best}{tied}, {plain.model_name}, {percent(plain.val_acc)}{missed}: {_verdict(summary)}."
 
 
 def _reached(row: Row | None) -> str:
-    return f"{row.model_name} reached {percent(row.val_acc)} validation accuracy" if row else ""
+    if not row:
+        return ""
+    missed = f" in {row.seeds} of {row.trials} seeds ({row.status})" if row.missed else ""
+    return f"{row.model_name} reached {percent(row.val_acc)} validation accuracy{missed}"
 
 
 def _verdict(summary: Summary) -> str:
@@ -170,8 +180,11 @@ def _cost(cost: Cost | None, row: Row | None = None) -> str:
     return f"{seconds(cost.total_s)} ({row.model_name if row else _models(cost)}, {over})"
 
 
-def _margin(margin: Margin) -> str:
+def _margin(margin: Margin, samples: int | None) -> str:
+    """The mean, the seeds, and how coarse the figure is."""
     if margin.mean is None:
         return UNKNOWN
     by_seed = ", ".join(f"seed {seed} {points(value)}" for seed, value in margin.by_seed)
-    return f"{points(margin.mean)} points ({by_seed})"
+    grain = f"; one sample is {100 / samples:.2f} points" if samples else ""
+    one = "; one seed says nothing of the spread" if len(margin.by_seed) == 1 else ""
+    return f"{points(margin.mean)} points ({by_seed}{grain}{one})"

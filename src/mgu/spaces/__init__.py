@@ -14,6 +14,9 @@ from mgu.errors import InputError
 from mgu.layouts import LayerPlan, Layout, plan_layers
 from mgu.wiring import NORMS
 
+#: No count in a space (filters, kernel, classes, positions) may be larger.
+MAX_COUNT = 1_000_000
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -150,6 +153,8 @@ def _text(key: str, value: Any) -> str:
 def _whole(key: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(f"{key} must be a whole number of at least 1; {value!r} was given")
+    if value > MAX_COUNT:
+        raise InputError(f"{key} must be at most {MAX_COUNT}; {value} was given")
     return value
 
 
@@ -166,16 +171,33 @@ def _several(key: str, value: Any) -> list[Any]:
 
 
 def _layouts(key: str, value: Any) -> tuple[Layout, ...]:
-    return tuple(Layout.of(_several(key, numbers)) for numbers in _several(key, value))
+    return _distinct(key, [Layout.of(_several(key, numbers)) for numbers in _several(key, value)])
+
+
+def _cells(key: str, value: Any) -> tuple[Cell, ...]:
+    return _distinct(key, [Cell.of(str(cell)) for cell in _several(key, value)])
+
+
+def _distinct(key: str, entries: list[Any]) -> tuple[Any, ...]:
+    twice = [str(entry) for entry in entries if entries.count(entry) > 1]
+    if twice:
+        raise InputError(f"{key} has {twice[0]} more than once; name each once")
+    return tuple(entries)
+
+
+def _prefix(key: str, value: Any) -> str:
+    if "MGU" in _text(key, value).upper():
+        raise InputError(f"{key} must not contain MGU, which marks the MGU networks; {value!r} was given")
+    return str(value)
 
 
 _READERS: Mapping[str, Any] = {
-    "prefix": _text,
+    "prefix": _prefix,
     "input_shape": lambda key, value: tuple(_whole(key, n) for n in _several(key, value)),
     "classes": _whole,
     "layouts": _layouts,
     "mgu_layouts": _layouts,
-    "cells": lambda key, value: tuple(Cell.of(str(cell)) for cell in _several(key, value)),
+    "cells": _cells,
     "activation": _text,
     "dropout": _fraction,
     "kernel_size": _whole,

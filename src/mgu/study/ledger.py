@@ -47,8 +47,10 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def open(cls, folder: Path, settings: Mapping[str, Any]) -> Iterator["Ledger"]:
+    def open(cls, folder: Path, settings: Mapping[str, Any], command: str | None = None) -> Iterator["Ledger"]:
         """Open the study in ``folder``, made where it is not there, and hold it against other processes.
+
+        ``command`` is kept with those that worked on the study before.
 
         Raises InputError where the folder cannot be written, where another process works on the study, where the file
         is no ledger, and where the study was begun with other settings, which it then names.
@@ -65,6 +67,7 @@ class Ledger:
             with _connect(folder) as connection:
                 ledger = cls(connection, folder)
                 ledger._begin_study(settings)
+                ledger._remember(command)
                 yield ledger
         finally:
             lock.release()
@@ -108,21 +111,32 @@ class Ledger:
         return _view(self._connection)
 
     def _change(self, assignments: str, key: str, *values: object) -> None:
-        with self._connection:
-            self._connection.execute(f"UPDATE trials SET {assignments} WHERE key = ?", (*values, key))
+        self._write(f"UPDATE trials SET {assignments} WHERE key = ?", (*values, key))
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        try:
+            with self._connection:
+                self._connection.execute(statement, values)
+        except sqlite3.DatabaseError as error:
+            raise InputError(
+                f"{self.folder / FILE}: cannot be written ({error}); what it holds is kept: make room, and the same "
+                "command goes on"
+            ) from error
 
     def _begin_study(self, settings: Mapping[str, Any]) -> None:
-        stored = _settings(self._connection)
-        if stored is None:
-            with self._connection:
-                self._connection.execute("INSERT INTO study VALUES ('settings', ?)", (json.dumps(dict(settings)),))
-            return
-        differences = list(_differences(identity(stored), identity(settings)))
-        if differences:
-            raise InputError(
-                f"{self.folder}: this study was begun with other settings: {'; '.join(differences)}. "
-                "Use the settings it was begun with, or another --out folder"
-            )
+        stored = _stored(self._connection, "settings")
+        if stored is not None:
+            _check_same(self.folder, stored, settings)
+        if stored is None or settings.get("data", {}).get("note"):
+            self._store("settings", dict(settings))
+
+    def _remember(self, command: str | None) -> None:
+        commands = _stored(self._connection, "commands") or []
+        if command and command not in commands:
+            self._store("commands", [*commands, command])
+
+    def _store(self, name: str, value: Any) -> None:
+        self._write("INSERT OR REPLACE INTO study VALUES (?, ?)", (name, json.dumps(value)))
 
 
 def read_study(folder: Path) -> StudyView:
@@ -134,6 +148,21 @@ def read_study(folder: Path) -> StudyView:
         raise InputError(f"{folder}: no study here ({FILE} is missing); give the folder that a study was written to")
     with _connect(folder) as connection:
         return _view(connection)
+
+
+def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raise InputError, naming the difference, where the folder holds a study that was begun with other settings."""
+    if (folder / FILE).is_file():
+        _check_same(folder, read_study(folder).settings, settings)
+
+
+def _check_same(folder: Path, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    differences = list(_differences(identity(stored), identity(settings)))
+    if differences:
+        raise InputError(
+            f"{folder}: this study was begun with other settings: {'; '.join(differences)}. "
+            "Use the settings it was begun with, or another --out folder"
+        )
 
 
 @contextmanager
@@ -160,14 +189,15 @@ def _view(connection: sqlite3.Connection) -> StudyView:
     rows = connection.execute(f"SELECT {_COLUMNS} FROM trials ORDER BY position").fetchall()
     environments = connection.execute("SELECT DISTINCT environment FROM trials WHERE environment IS NOT NULL")
     return StudyView(
-        settings=_settings(connection) or {},
+        settings=_stored(connection, "settings") or {},
         environment=_merged(json.loads(text) for (text,) in environments.fetchall()),
         records=tuple(_record(row) for row in rows),
+        commands=tuple(_stored(connection, "commands") or ()),
     )
 
 
-def _settings(connection: sqlite3.Connection) -> dict[str, Any] | None:
-    row = connection.execute("SELECT value FROM study WHERE name = 'settings'").fetchone()
+def _stored(connection: sqlite3.Connection, name: str) -> Any:
+    row = connection.execute("SELECT value FROM study WHERE name = ?", (name,)).fetchone()
     return json.loads(row[0]) if row else None
 
 

@@ -2,15 +2,26 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mgu.errors import InputError
 from mgu.history import Epoch, Result
 from mgu.study.ledger import Ledger
 from mgu.study.trial import Record, Trial
 
-#: Trains one trial: what it is, the folder for its files, and what to call after each epoch.
-Train = Callable[[Trial, Path, Callable[[Epoch], None]], Result]
+
+@dataclass(frozen=True)
+class Trained:
+    """What training a trial gives: its result, and how to write its files into a folder."""
+
+    result: Result
+    save: Callable[[Path], None]
+
+
+#: Trains one trial: what it is, and what to call after each epoch.
+Train = Callable[[Trial, Callable[[Epoch], None]], Trained]
 
 
 class Listener(Protocol):
@@ -28,6 +39,9 @@ def run(ledger: Ledger, keys: Sequence[str], train: Train, environment: Mapping[
 
     An error in a trial is its result ("failed", with the error's text and the time it cost), and the next trial goes
     on. A failed trial is tried again by the next call, as is one whose process died; a finished or diverged one is not.
+
+    A trial's result is recorded before its files are written. Raises InputError, which ends the study, where the ledger
+    or a file cannot be written.
     """
     for index, key in enumerate(keys, 1):
         record = ledger.record(key)
@@ -35,7 +49,9 @@ def run(ledger: Ledger, keys: Sequence[str], train: Train, environment: Mapping[
             continue
         listener.trial_began(index, len(keys), record.trial)
         ledger.begin(key, environment)
-        ledger.end(key, _attempt(ledger, key, record.trial, train, listener))
+        trained = _attempt(ledger, key, record.trial, train, listener)
+        ledger.end(key, trained.result)
+        _save(trained, trial_folder(ledger.folder, record.trial))
         listener.trial_ended(index, len(keys), ledger.record(key))
 
 
@@ -44,7 +60,7 @@ def trial_folder(study: Path, trial: Trial) -> Path:
     return study / "trials" / f"{trial.model_name}-seed{trial.seed}"
 
 
-def _attempt(ledger: Ledger, key: str, trial: Trial, train: Train, listener: Listener) -> Result:
+def _attempt(ledger: Ledger, key: str, trial: Trial, train: Train, listener: Listener) -> Trained:
     begun = time.perf_counter()
 
     def on_epoch(epoch: Epoch) -> None:
@@ -52,8 +68,20 @@ def _attempt(ledger: Ledger, key: str, trial: Trial, train: Train, listener: Lis
         listener.epoch_ended(epoch)
 
     try:
-        folder = trial_folder(ledger.folder, trial)
-        folder.mkdir(parents=True, exist_ok=True)
-        return train(trial, folder, on_epoch)
+        return train(trial, on_epoch)
+    except InputError:
+        raise
     except Exception as error:  # a trial may fail in any way; the study must go on
-        return Result("failed", tts_s=time.perf_counter() - begun, message=f"{type(error).__name__}: {error}")
+        message = f"{type(error).__name__}: {error}".replace(f"{ledger.folder.resolve()}/", "")
+        return Trained(Result("failed", tts_s=time.perf_counter() - begun, message=message), lambda folder: None)
+
+
+def _save(trained: Trained, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trained.save(folder)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: the trial's files cannot be written ({error.strerror or error}); its result is kept: make "
+            "room, and the same command goes on"
+        ) from error

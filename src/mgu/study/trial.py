@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mgu.history import Result
@@ -70,11 +70,13 @@ class Record:
 
 @dataclass(frozen=True)
 class StudyView:
-    """A whole study as it stands, for tables and reports: what was set, where it ran, and every record in order."""
+    """A whole study as it stands, for tables and reports: what was set, where it ran, every record in order, and the
+    commands that worked on it."""
 
     settings: Mapping[str, Any]
     environment: Mapping[str, Any]
-    records: tuple[Record, ...] = field(default_factory=tuple)
+    records: tuple[Record, ...] = ()
+    commands: tuple[str, ...] = ()
 
     @property
     def grid_size(self) -> int:

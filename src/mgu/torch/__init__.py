@@ -2,6 +2,7 @@
 
 from mgu.torch.explain import explain
 from mgu.torch.gates import GATES, GatingUnit
+from mgu.torch.harden import Hardened, harden
 from mgu.torch.network import build_network, count_weights, model_size
 from mgu.torch.unit import ACTIVATIONS, ChainBlock, MultiGatedUnit
 
@@ -10,9 +11,11 @@ __all__ = [
     "GATES",
     "ChainBlock",
     "GatingUnit",
+    "Hardened",
     "MultiGatedUnit",
     "build_network",
     "count_weights",
     "explain",
+    "harden",
     "model_size",
 ]

@@ -37,19 +37,19 @@ def explain(
     if not samples:
         raise InputError("no batch was given to explain the network on; give at least one")
     labelled = all(labels is not None for _, labels in samples)
-    with _evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         values, shapes = _gate_values(model, units, [x for x, _ in samples])
 
-        def mean_loss() -> float | None:
-            return _mean_loss(model, samples, loss) if labelled else None
+        def measure() -> float | None:
+            return mean_loss(model, samples, loss) if labelled else None
 
         reports = []
         for name, unit in units.items():
             found = tuple(
-                _report(gate, values[name][gate.name], *_switched(unit, gate, mean_loss)) for gate in gates(unit.chain)
+                _report(gate, values[name][gate.name], *_switched(unit, gate, measure)) for gate in gates(unit.chain)
             )
             reports.append(UnitReport(name, shapes[name], found))
-        return Diagnosis(tuple(reports), mean_loss())
+        return Diagnosis(tuple(reports), measure())
 
 
 @contextmanager
@@ -65,13 +65,13 @@ def decided(unit: MultiGatedUnit, decision: Mapping[str, str]) -> Iterator[None]
 
 
 def _switched(
-    unit: MultiGatedUnit, gate: Gate, mean_loss: Callable[[], float | None]
+    unit: MultiGatedUnit, gate: Gate, measure: Callable[[], float | None]
 ) -> tuple[float | None, float | None]:
     """The loss with the gate open for good, and closed for good."""
     losses = []
     for side in gate.inputs:
         with decided(unit, {gate.name: side}):
-            losses.append(mean_loss())
+            losses.append(measure())
     return losses[0], losses[1]
 
 
@@ -99,9 +99,10 @@ def _gate_values(
     return {name: {gate: torch.cat(parts) for gate, parts in by_gate.items()} for name, by_gate in seen.items()}, shapes
 
 
-def _mean_loss(
+def mean_loss(
     model: nn.Module, samples: Iterable[tuple[Tensor, Tensor | None]], loss: Callable[[Tensor, Tensor], Tensor]
 ) -> float:
+    """The mean loss over the labelled samples of all batches; ``loss`` is a batch's mean."""
     total, count = 0.0, 0
     for x, labels in samples:
         if labels is not None:
@@ -129,7 +130,7 @@ def _report(gate: Gate, values: Tensor, loss_open: float | None, loss_closed: fl
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, and afterwards each module in the mode that it was in."""
     modes = {module: module.training for module in model.modules()}
     model.eval()

@@ -58,8 +58,19 @@ class Wrapped:
 
 
 def replica(layer: nn.Module) -> nn.Module:
-    """A new layer of the same settings with fresh Glorot-uniform weights."""
-    return initialise(copy.deepcopy(layer))
+    """A new layer of the same settings with fresh Glorot-uniform weights, all of which learn.
+
+    Raises InputError where a module of one's own has weights that nothing draws anew.
+    """
+    fresh = initialise(copy.deepcopy(layer)).requires_grad_(True)
+    for (name, weight), old in zip(fresh.named_parameters(), layer.parameters(), strict=True):
+        drawn = not weight.is_meta and weight.numel() > 1 and bool((weight != weight.flatten()[0]).any())
+        if drawn and torch.equal(weight, old):
+            raise InputError(
+                f"{type(layer).__name__}: the weights {name!r} cannot be drawn anew for the bypass or a gate; give the "
+                "module a reset_parameters method that draws them"
+            )
+    return fresh
 
 
 def initialise(module: nn.Module) -> nn.Module:

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mgu.errors import InputError
 from mgu.layouts import LayerPlan
@@ -14,13 +14,7 @@ from mgu.torch.unit import ChainBlock, MultiGatedUnit
 from mgu.wiring import cell_chain
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-
-
-class GlobalAveragePool(nn.Module):
-    """The mean over all positions: (batch, channels, *positions) -> (batch, channels)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(2).mean(dim=2) if x.ndim > 2 else x
+_POOLS = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
 
 
 def build_network(architecture: Architecture, input_shape: tuple[int, ...], classes: int, **unit: Any) -> nn.Sequential:
@@ -39,12 +33,10 @@ def build_network(architecture: Architecture, input_shape: tuple[int, ...], clas
     layers = [(f"layer_{i + 1}", _block(architecture, layer, i, unit)) for i, layer in enumerate(plan)]
     readout = nn.Linear(plan[-1].output_shape[0], classes)
     initialise(readout)
-    tail = [
-        ("pool", GlobalAveragePool()),
-        ("dropout", nn.Dropout(architecture.dropout)),
-        ("readout", readout),
-    ]
-    return nn.Sequential(OrderedDict([*layers, *tail]))
+    axes = len(input_shape) - 1
+    pool = [("pool", _POOLS[axes - 1](1)), ("flatten", nn.Flatten())] if axes else []
+    tail = [("dropout", nn.Dropout(architecture.dropout)), ("readout", readout)]
+    return nn.Sequential(OrderedDict([*layers, *pool, *tail]))
 
 
 def count_weights(module: nn.Module) -> int:

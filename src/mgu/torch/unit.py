@@ -58,13 +58,14 @@ class ChainBlock(nn.Module):
     def __init__(self, wrapped: Wrapped, chain: Chain, activation: str | nn.Module = "selu") -> None:
         super().__init__()
         self.chain, self.channel_axis, self.rank = chain, wrapped.channel_axis, wrapped.rank
+        self.in_channels = wrapped.in_channels
         made = _activation(activation)
         self.operations = nn.ModuleDict(
             {op.name: OPERATIONS[op.kind](wrapped, made) for op in chain if isinstance(op, Op)}
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        self._check_rank(x)
+        self._check_shape(x)
         return evaluate(self.chain, x, self._operate, self._no_gate)
 
     def _operate(self, op: Op, *inputs: Tensor) -> Tensor:
@@ -73,12 +74,17 @@ class ChainBlock(nn.Module):
     def _no_gate(self, gate: Gate, opened: Tensor, closed: Tensor) -> Tensor:
         raise InputError(f"gate {gate.name!r} is not decided: a chain with gates needs a MultiGatedUnit")
 
-    def _check_rank(self, x: Tensor) -> None:
+    def _check_shape(self, x: Tensor) -> None:
         if self.rank is not None and x.ndim != self.rank:
             axes = "(batch, channels" + ", positions" * (self.rank - 2) + ")"
             raise InputError(f"an input of shape {tuple(x.shape)} arrived; {axes} is needed, the batch axis included")
         if x.ndim < 2:
             raise InputError(f"an input of shape {tuple(x.shape)} arrived; it needs a batch axis and a channel axis")
+        if x.shape[self.channel_axis] != self.in_channels:
+            raise InputError(
+                f"an input of shape {tuple(x.shape)} arrived; {self.in_channels} channels are needed on axis "
+                f"{self.channel_axis}"
+            )
 
 
 class MultiGatedUnit(ChainBlock):
@@ -129,7 +135,7 @@ class MultiGatedUnit(ChainBlock):
         self.gates = make_gates(gates, wrapped, prior_logits(prior, form, residual_gate=residual_gate))
 
     def forward(self, x: Tensor) -> Tensor:
-        self._check_rank(x)
+        self._check_shape(x)
         logits = self.gate_logits(x)
         return evaluate(
             self.chain,
