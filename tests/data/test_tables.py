@@ -110,7 +110,7 @@ def test_bad_cells_are_named(csv, cells: dict[str, str], message: str) -> None:
         ("age,age,target\n1,2,a\n", "more than one column is called 'age'"),
         (
             "age,size\n1,2\n",
-            "no column is called target or label; name one as the target \(--target\); the columns are: age, size",
+            r"no column is called target or label; name one as the target \(--target\); the columns are: age, size",
         ),
         ("age;label\n1;2\n", r"the columns are: age;label \(only one: are the fields separated by commas\?\)"),
         ("target,label\n1,2\n", "target and label could each be the target"),
