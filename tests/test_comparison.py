@@ -69,7 +69,8 @@ def test_settings_hold_what_decides_the_results_and_are_json(comparison):
     assert settings["data"]["checksum"] == comparison.data.checksum
     assert settings["training"]["decay"] == pytest.approx(0.01 / 2)
     assert settings["space"]["cells"] == ["bn_pre", "no_norm+residual"]
-    assert settings["unit"] == {"gates": "squeeze", "prior": "plain", "residual_gate": True, "form": "code"}
+    defaults = {"gates": "squeeze", "prior": "plain", "residual_gate": True, "form": "code", "bypass": "replica"}
+    assert settings["unit"] == defaults
 
 
 def test_wrong_unit_options_are_refused_also_where_only_plain_models_are_asked_for(comparison):

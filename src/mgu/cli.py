@@ -56,6 +56,7 @@ def unit_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Where gates start: plain, neutral, or a logit a gate, such as 2,2,2,2,-2.",
         ),
         click.option("--form", default="code", show_default=True, help="The unit's published form: code or equations."),
+        click.option("--bypass", default="replica", show_default=True, help="replica, normed or shortcut."),
         click.option("--residual-gate/--no-residual-gate", default=True, show_default=True, help="Learn residuals."),
     )
     for option in reversed(options):

@@ -115,6 +115,12 @@ def _call(graph: fx.Graph, root: nn.Module, name: str, module: nn.Module, rank: 
     return graph.call_module(name, (x,))
 
 
+def _sequential(graph: fx.Graph, root: nn.Module, name: str, module: nn.Module, rank: int, x: fx.Node) -> fx.Node:
+    for i, step in enumerate(module.children()):
+        x = _EMIT.get(type(step), _call)(graph, root, f"{name}_{i}", step, rank, x)
+    return x
+
+
 def _batch_norm(graph: fx.Graph, root: nn.Module, name: str, module: BatchNorm, rank: int, x: fx.Node) -> fx.Node:
     flat = module.channel_axis == -1
     kind = (
@@ -139,7 +145,11 @@ def _layer_norm(graph: fx.Graph, root: nn.Module, name: str, module: LayerNorm, 
 
 
 #: How the operations that are not torch's own layers already are written with them.
-_EMIT: Mapping[type[nn.Module], Callable[..., fx.Node]] = {BatchNorm: _batch_norm, LayerNorm: _layer_norm}
+_EMIT: Mapping[type[nn.Module], Callable[..., fx.Node]] = {
+    BatchNorm: _batch_norm,
+    LayerNorm: _layer_norm,
+    nn.Sequential: _sequential,
+}
 
 
 def _decide(unit: MultiGatedUnit, measure: Callable[[], float]) -> Iterable[tuple[str, str, float]]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor, nn
 
 from mgu.errors import InputError
+from mgu.torch.bypass import make_bypass
 from mgu.torch.gates import make_gates, mix
-from mgu.torch.layers import Wrapped, replica
+from mgu.torch.layers import Wrapped
 from mgu.torch.norms import BatchNorm, LayerNorm
 from mgu.wiring import Chain, Gate, Op, evaluate, form_chain, prior_logits
 from mgu.wiring import gates as chain_gates
@@ -32,10 +33,9 @@ class Add(nn.Module):
         return x + y
 
 
-#: What each kind of operation of the chain is, made for a wrapped layer and an activation.
+#: What each kind of operation of the chain is, made for a wrapped layer and an activation. Bypasses have their own.
 OPERATIONS: Mapping[str, Callable[[Wrapped, nn.Module], nn.Module]] = {
     "layer": lambda wrapped, activation: wrapped.layer,
-    "bypass": lambda wrapped, activation: replica(wrapped.layer),
     "activation": lambda wrapped, activation: copy.deepcopy(activation),
     "batch_norm": lambda wrapped, activation: BatchNorm(
         wrapped.out_channels, wrapped.channel_axis, **wrapped.placement()
@@ -55,14 +55,18 @@ class ChainBlock(nn.Module):
     batch axis.
     """
 
-    def __init__(self, wrapped: Wrapped, chain: Chain, activation: str | nn.Module = "selu") -> None:
+    def __init__(
+        self, wrapped: Wrapped, chain: Chain, activation: str | nn.Module = "selu", bypass: str = "replica"
+    ) -> None:
         super().__init__()
         self.chain, self.channel_axis, self.rank = chain, wrapped.channel_axis, wrapped.rank
         self.in_channels = wrapped.in_channels
         made = _activation(activation)
-        self.operations = nn.ModuleDict(
-            {op.name: OPERATIONS[op.kind](wrapped, made) for op in chain if isinstance(op, Op)}
-        )
+
+        def make(op: Op) -> nn.Module:
+            return make_bypass(bypass, wrapped) if op.kind == "bypass" else OPERATIONS[op.kind](wrapped, made)
+
+        self.operations = nn.ModuleDict({op.name: make(op) for op in chain if isinstance(op, Op)})
 
     def forward(self, x: Tensor) -> Tensor:
         self._check_shape(x)
@@ -103,9 +107,11 @@ class MultiGatedUnit(ChainBlock):
 
     ``layer`` is a Linear or a convolution of 1 to 3 axes (grouped and depth-wise ones too) with a linear activation, or
     a module of one's own with a channel axis; its weights are left as they are. t is a replica of it with weights of
-    its own. ``activation`` is a name or a module. ``gates`` is one of replica (the paper's), depthwise, squeeze,
-    channel. ``prior`` is where the gates start: "plain" (towards A(BN(L)) without residual and skip), "neutral" (one
-    half each, the paper's), or one logit a gate in the order above. Without ``residual_gate`` y4 is y3.
+    its own (``bypass="replica"``, the paper's), the same with a batch norm behind it ("normed"), or the identity where
+    the layer keeps its input's shape, else pooling and a 1 x 1 projection ("shortcut"). ``activation`` is a name or a
+    module. ``gates`` is one of replica (the paper's), depthwise, squeeze, channel. ``prior`` is where the gates start:
+    "plain" (towards A(BN(L)) without residual and skip), "neutral" (one half each, the paper's), or one logit a gate in
+    the order above. Without ``residual_gate`` y4 is y3.
     ``in_channels``, ``out_channels`` and ``channel_axis`` (1 or -1) are for modules that do not say them.
 
     x is (batch, channels, *positions) for convolutions and (batch, *positions, features) for Linear; the output has the
@@ -124,13 +130,14 @@ class MultiGatedUnit(ChainBlock):
         prior: str | Sequence[float] = "plain",
         residual_gate: bool = True,
         form: str = "code",
+        bypass: str = "replica",
         in_channels: int | None = None,
         out_channels: int | None = None,
         channel_axis: int | None = None,
     ) -> None:
         wrapped = Wrapped.of(layer, in_channels, out_channels, channel_axis)
         chain = form_chain(form, residual_gate=residual_gate)
-        super().__init__(wrapped, chain, activation)
+        super().__init__(wrapped, chain, activation, bypass)
         self.gate_names = tuple(gate.name for gate in chain_gates(chain))
         self.gates = make_gates(gates, wrapped, prior_logits(prior, form, residual_gate=residual_gate))
 
