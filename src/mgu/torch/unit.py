@@ -95,7 +95,7 @@ class MultiGatedUnit(ChainBlock):
     """A layer that learns its norm, its residual and whether it is needed.
 
     With L = layer(x), t = bypass(x), A the activation, and on each line a gate g = sigmoid(logits(x)) of its own, the
-    ``"code"`` form is::
+    ``"code"`` form is:
 
         bn_order  y1 = g A(BN(L)) + (1 - g) BN(A(L))
         bn_ln     y2 = g y1 + (1 - g) LN(A(L))
