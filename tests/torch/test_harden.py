@@ -101,7 +101,7 @@ def test_each_gate_takes_the_side_with_the_lower_loss_those_before_it_in_force()
                 losses[side] = F.cross_entropy(forced(x), labels).item()
                 unit.gate_logits = before
             chosen = min(losses, key=losses.get)
-            assert decision.side in (chosen, {"norm": "bn_ln"}.get(chosen, chosen))
+            assert decision.side == chosen
             assert decision.loss_change == pytest.approx(losses[chosen] - loss, abs=1e-5)
             force(unit, decision.gate, chosen)
             loss = losses[chosen]

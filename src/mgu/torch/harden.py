@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from mgu.diagnosis import Diagnosis
 from mgu.errors import InputError
 from mgu.torch.explain import decided, evaluating, explain, mean_loss
 from mgu.torch.norms import BatchNorm, LayerNorm
@@ -66,9 +67,9 @@ class Hardened:
 def harden(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], loss: Loss = F.cross_entropy) -> Hardened:
     """Decide every gate of a trained model and return a new plain one; the model itself is as before.
 
-    The gates are decided one after the other, unit by unit from the input and in each unit from its output inwards:
-    the side with the lower mean ``loss`` on the batches, the decisions before it in force, is taken. Gates that a
-    decision leaves without a reader need none. Each unit becomes a ``torch.fx.GraphModule`` of torch's own layers,
+    The gates are decided one after the other, over all units, the most certain first: the side with the lower mean
+    ``loss`` on the batches, the decisions before it in force, is taken, and of equals the one that was more open. Gates
+    that a decision leaves without a reader need none. Each unit becomes a ``torch.fx.GraphModule`` of torch's layers,
     which needs no mgu to run; operations that nobody reads any more, the bypass too, are gone.
 
     Each batch is a tuple of x and labels. Raises InputError where the model has no unit, or there is no labelled batch.
@@ -77,18 +78,11 @@ def harden(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], loss: Los
     if not samples or not all(isinstance(batch, tuple | list) and len(batch) == 2 for batch in samples):
         raise InputError("hardening needs batches of (x, labels) to decide the gates by; give at least one")
     diagnosis = explain(model, samples, loss)
-    certainty = {(unit.name, gate.name): gate.certainty for unit in diagnosis.units for gate in unit.gates}
     hard = copy.deepcopy(model).eval()
-    decisions: list[Decision] = []
     with torch.no_grad():
-        for report in diagnosis.units:
-            unit = hard.get_submodule(report.name)
-            assert isinstance(unit, MultiGatedUnit)
-            before = mean_loss(hard, samples, loss)
-            for gate, side, after in _decide(unit, lambda: mean_loss(hard, samples, loss)):  # noqa: B023
-                decisions.append(Decision(report.name, gate, side, certainty[report.name, gate], after - before))
-                before = after
-            hard = _replaced(hard, report.name, plain_block(unit, len(report.input_shape) + 1))
+        decisions = _decide(hard, diagnosis, lambda: mean_loss(hard, samples, loss))
+    for report in diagnosis.units:
+        hard = _replaced(hard, report.name, plain_block(_unit(hard, report.name), len(report.input_shape) + 1))
     return _compare(model, hard, samples, loss, decisions)
 
 
@@ -152,17 +146,34 @@ _EMIT: Mapping[type[nn.Module], Callable[..., fx.Node]] = {
 }
 
 
-def _decide(unit: MultiGatedUnit, measure: Callable[[], float]) -> Iterable[tuple[str, str, float]]:
-    """Decide the unit's gates for good, the last first; yields gate, side and the loss that it leaves."""
-    while remaining := gates(unit.chain):
-        gate = remaining[-1]
-        losses = {}
-        for side in gate.inputs:
-            with decided(unit, {gate.name: side}):
-                losses[side] = measure()
-        side = min(losses, key=losses.__getitem__)
-        unit.chain = harden_chain(unit.chain, {gate.name: side})
-        yield gate.name, side, losses[side]
+def _decide(model: nn.Module, diagnosis: Diagnosis, measure: Callable[[], float]) -> tuple[Decision, ...]:
+    """Decide every gate in the model's units for good."""
+    before, decisions = measure(), []
+    found = [(unit.name, gate) for unit in diagnosis.units for gate in unit.gates]
+    for name, report in sorted(found, key=lambda entry: -entry[1].certainty):
+        unit = _unit(model, name)
+        gate = next((gate for gate in gates(unit.chain) if gate.name == report.name), None)
+        if gate is None:
+            continue
+        losses = [_loss_with(unit, {gate.name: side}, measure) for side in gate.inputs]
+        # A side decided before bears the name of what it passes on; the report has the side's own.
+        sides = (report.open, report.closed)
+        chosen = min((0, 1), key=lambda i: (round(losses[i], 9), sides[i] != report.opened_for))
+        unit.chain = harden_chain(unit.chain, {gate.name: gate.inputs[chosen]})
+        decisions.append(Decision(name, gate.name, sides[chosen], report.certainty, losses[chosen] - before))
+        before = losses[chosen]
+    return tuple(decisions)
+
+
+def _loss_with(unit: MultiGatedUnit, decision: Mapping[str, str], measure: Callable[[], float]) -> float:
+    with decided(unit, decision):
+        return measure()
+
+
+def _unit(model: nn.Module, name: str) -> MultiGatedUnit:
+    unit = model.get_submodule(name)
+    assert isinstance(unit, MultiGatedUnit)
+    return unit
 
 
 def _replaced(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
@@ -175,13 +186,13 @@ def _replaced(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
 
 
 def _compare(
-    soft: nn.Module, hard: nn.Module, samples: list[tuple[Tensor, Tensor]], loss: Loss, decisions: list[Decision]
+    soft: nn.Module, hard: nn.Module, samples: list[tuple[Tensor, Tensor]], loss: Loss, decisions: tuple[Decision, ...]
 ) -> Hardened:
     with evaluating(soft), torch.no_grad():
         outputs = [(soft(x), hard(x), labels) for x, labels in samples]
         return Hardened(
             model=hard,
-            decisions=tuple(decisions),
+            decisions=decisions,
             soft_loss=mean_loss(soft, samples, loss),
             hard_loss=mean_loss(hard, samples, loss),
             soft_acc=_accuracy([(a, labels) for a, _, labels in outputs]),
