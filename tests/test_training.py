@@ -99,7 +99,8 @@ def test_a_loss_that_is_not_finite_is_a_divergence_with_its_cost(data):
 
 
 def test_clocks_count_what_they_say(data, monkeypatch):
-    """Time passes only where the test makes it: a step 1 s, an evaluation 10, warming up 100, a callback 1000."""
+    """Time passes only where the test makes it: a step 1 s, loading a split 5, an evaluation 10, warming up
+    100, a callback 1000."""
     now = [0.0]
     monkeypatch.setattr(training.Clock, "now", lambda self: now[0])
 
@@ -114,12 +115,13 @@ def test_clocks_count_what_they_say(data, monkeypatch):
         now[0] += 1000
 
     monkeypatch.setattr(training._Run, "_step", costing(1, training._Run._step))
+    monkeypatch.setattr(training, "_on_device", costing(5, training._on_device))
     monkeypatch.setattr(training._Run, "evaluate", costing(10, training._Run.evaluate))
     monkeypatch.setattr(training._Run, "_undone", costing(100, training._Run._undone))
     result = fit(PLAIN, data, Recipe(epochs=3, batch_size=50), on_epoch=callback).result
     assert (result.train_s, result.compile_s) == (3 * 4, 100)
-    assert result.tts_s == 3 * 4 + 3 * 10 + 10
-    assert [epoch.elapsed_s for epoch in result.history] == [14, 28, 42]
+    assert result.tts_s == 3 * 5 + 3 * 4 + 3 * 10 + 10
+    assert [epoch.elapsed_s for epoch in result.history] == [15 + 14, 15 + 28, 15 + 42]
 
 
 def test_all_models_of_a_seed_see_the_same_order_and_each_epoch_another(data, monkeypatch):

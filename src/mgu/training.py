@@ -88,13 +88,14 @@ def fit(
     moments = data.mean, data.std  # worked out once a data set and shared by all trials, so on no trial's clock
     wall = Clock(target)
     with wall.running(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+        begun = wall.now()
         torch.manual_seed(seed)
         network = build_network(architecture, data.input_shape, len(data.classes), **(unit or {}))
         layout = torch.channels_last if len(data.input_shape) == 3 else torch.contiguous_format
         train, validation, test = (
             _on_device(split, moments, target, layout) for split in (data.train, data.validation, data.test)
         )
-        run = _Run(network.to(target).to(memory_format=layout), recipe, target, wall.now(), seed)  # type: ignore[call-overload]
+        run = _Run(network.to(target).to(memory_format=layout), recipe, target, begun, seed)  # type: ignore[call-overload]
         run.warm_up(train)
         finished = run.fit(train, validation, on_epoch)
         test_acc = run.evaluate(test)[1] if finished else None
@@ -233,7 +234,7 @@ class _Run:
 
 
 def flush_denormals() -> None:
-    """Make the process take numbers below 1e-38 for 0: processors work on them up to fifty times slower, which hits
+    """Make the process take numbers below 1e-38 for 0: processors work on them many times slower, which hits
     networks without a norm (the grid's, not the unit's) and would pass for a speed-up.
 
     Threads keep the setting that they were started with: warns where torch's were started without it, which the first

@@ -9,9 +9,7 @@ from typing import Any
 from mgu.history import Result
 from mgu.spaces import Architecture
 
-#: A trial's statuses. "pending" has not begun; "running" has begun and has not ended (or its process died);
-#: "diverged" met a loss that is not finite; "failed" raised an error. The last three are ended.
-STATUSES = ("pending", "running", "finished", "diverged", "failed")
+#: The statuses of a trial that has ended; see ``Result``.
 ENDED = ("finished", "diverged", "failed")
 
 
@@ -58,6 +56,7 @@ class Trial:
 class Record:
     """A trial with what the ledger knows of it; ``result`` is None until it has ended.
 
+    ``status`` is "pending" (not begun), "running" (begun and not ended, or its process died), or the result's.
     ``lost_s`` is wall time spent in attempts that were killed, as far as their last written epoch.
     """
 

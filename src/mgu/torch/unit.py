@@ -51,8 +51,8 @@ class ChainBlock(nn.Module):
     """A layer with the operations of a chain around it; without gates it is a plain cell of the grid.
 
     x is what the layer takes; the output has the shape of what it gives: (batch, channels, *positions), or
-    (batch, *positions, channels) for Linear. Raises InputError for an unknown activation, and for an input without a
-    batch axis.
+    (batch, *positions, channels) for Linear. Raises InputError for an unknown activation or bypass, and for an input
+    without a batch axis or with other channels than the layer's.
     """
 
     def __init__(
@@ -111,12 +111,13 @@ class MultiGatedUnit(ChainBlock):
     the layer keeps its input's shape, else pooling and a 1 x 1 projection ("shortcut"). ``activation`` is a name or a
     module. ``gates`` is one of replica (the paper's), depthwise, squeeze, channel. ``prior`` is where the gates start:
     "plain" (towards A(BN(L)) without residual and skip), "neutral" (one half each, the paper's), or one logit a gate in
-    the order above. Without ``residual_gate`` y4 is y3.
-    ``in_channels``, ``out_channels`` and ``channel_axis`` (1 or -1) are for modules that do not say them.
+    the order above. Without ``residual_gate`` y4 is y3. ``in_channels``, ``out_channels`` and ``channel_axis`` (1 or
+    -1) are for modules that do not say them.
 
     x is (batch, channels, *positions) for convolutions and (batch, *positions, features) for Linear; the output has the
     shape of L. Raises InputError for an unknown name, for a prior of the wrong length, for channels that cannot be
-    known, and for an input without a batch axis.
+    known, for a layer that a bypass or gate kind does not take or whose weights nothing draws anew, and for an input
+    without a batch axis or with other channels than the layer's.
 
     Source: Damian & Piciu 2020, section 4.2 (code form) and equations 1 to 19 (equations form).
     """
