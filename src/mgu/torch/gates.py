@@ -123,7 +123,7 @@ def make_gates(kind: str, wrapped: Wrapped, priors: Sequence[float]) -> nn.Modul
     return GATES[kind](wrapped, priors)
 
 
-def mix(logits: Tensor, opened: Tensor, closed: Tensor, channel_axis: int) -> Tensor:
+def mix(logits: Tensor, channel_axis: int, opened: Tensor, closed: Tensor) -> Tensor:
     """g * opened + (1 - g) * closed with g = sigmoid(logits); logits of (batch, channels) hold at every position."""
     gate = torch.sigmoid(logits)
     if gate.ndim < opened.ndim:
@@ -166,7 +166,7 @@ class GatingUnit(nn.Module):
 
     def forward(self, x: Tensor, opened: Tensor, closed: Tensor) -> Tensor:
         (logits,) = self.gates(x)
-        return mix(logits, opened, closed, self.channel_axis)
+        return mix(logits, self.channel_axis, opened, closed)
 
 
 def _window(wrapped: Wrapped, channels: int) -> nn.Conv1d | nn.Conv2d | nn.Conv3d | Scale:

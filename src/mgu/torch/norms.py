@@ -27,15 +27,20 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:
         """Any rank is allowed; a wrong number of channels is named by the functional form."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, scale: Tensor | None = None) -> Tensor:
+        """The norm, times ``scale`` (channels,) where it is given, in the same pass over the data."""
         if self.channel_axis == 1:
-            return self._normalise(input)
-        return self._normalise(input.reshape(-1, self.num_features)).reshape(input.shape)
+            return self._normalise(input, scale)
+        return self._normalise(input.reshape(-1, self.num_features), scale).reshape(input.shape)
 
-    def _normalise(self, x: Tensor) -> Tensor:
-        if self.training and x.numel() == self.num_features:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
+    def _normalise(self, x: Tensor, scale: Tensor | None) -> Tensor:
+        learns = self.training and x.numel() != self.num_features
+        if learns:
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr, operator]
+        weight, bias = scaled(self.weight, self.bias, scale)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, weight, bias, learns, self.momentum or 0.0, self.eps
+        )
 
 
 class LayerNorm(nn.Module):
@@ -57,10 +62,16 @@ class LayerNorm(nn.Module):
         nn.init.ones_(self.weight)
         nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """The norm, times ``scale`` (channels,) where it is given, in the same pass over the data."""
         channels_last = x.movedim(self.channel_axis, -1)
-        normed = F.layer_norm(channels_last, (self.channels,), self.weight, self.bias, self.eps)
+        normed = F.layer_norm(channels_last, (self.channels,), *scaled(self.weight, self.bias, scale), self.eps)
         return normed.movedim(-1, self.channel_axis)
 
     def extra_repr(self) -> str:
         return f"{self.channels}, channel_axis={self.channel_axis}, eps={self.eps}"
+
+
+def scaled(weight: Tensor, bias: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+    """A norm's weight and bias, times ``scale`` where it is given."""
+    return (weight, bias) if scale is None else (weight * scale, bias * scale)

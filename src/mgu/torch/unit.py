@@ -2,15 +2,18 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from mgu.errors import InputError
 from mgu.torch.bypass import make_bypass
-from mgu.torch.gates import make_gates, mix
+from mgu.torch.gates import everywhere, make_gates, mix
 from mgu.torch.layers import Wrapped
+from mgu.torch.mixture import Mixture
 from mgu.torch.norms import BatchNorm, LayerNorm
-from mgu.wiring import Chain, Gate, Op, evaluate, form_chain, prior_logits
+from mgu.wiring import INPUT, Chain, Gate, Op, evaluate, form_chain, prior_logits
 from mgu.wiring import gates as chain_gates
 
 #: The activations by name; any other is given as a module.
@@ -145,12 +148,20 @@ class MultiGatedUnit(ChainBlock):
     def forward(self, x: Tensor) -> Tensor:
         self._check_shape(x)
         logits = self.gate_logits(x)
-        return evaluate(
-            self.chain,
-            x,
-            self._operate,
-            lambda gate, opened, closed: mix(logits[gate.name], opened, closed, self.channel_axis),
-        )
+
+        def choose(gate: Gate, opened: Mixture, closed: Mixture) -> Mixture:
+            values = logits[gate.name]
+            if values.ndim == x.ndim > 2:
+                return Mixture.of(gate.name, partial(mix, values, self.channel_axis), opened, closed)
+            g = everywhere(torch.sigmoid(values), x.ndim, self.channel_axis)
+            return opened.times(g).plus(closed.times(1 - g))
+
+        return evaluate(self.chain, Mixture.of(INPUT, lambda: x), self._combine, choose).value()
+
+    def _combine(self, op: Op, *inputs: Mixture) -> Mixture:
+        if op.kind == "add":
+            return inputs[0].plus(inputs[1])
+        return Mixture.of(op.name, self.operations[op.name], *inputs)
 
     def gate_logits(self, x: Tensor) -> dict[str, Tensor]:
         """Each gate's logits for input ``x``, by gate name: of the output's shape, or (batch or 1, channels) where the
