@@ -30,7 +30,7 @@ class Term:
         if weight is None:
             return self.value() if total is None else total + self.value()
         if self._value is None and isinstance(self.function, BatchNorm | LayerNorm) and weight.shape[0] == 1:
-            scaled = self.function(*(value.value() for value in self.inputs), scale=weight.flatten())
+            scaled: Tensor = self.function(*(value.value() for value in self.inputs), scale=weight.flatten())
             return scaled if total is None else total + scaled
         return weight * self.value() if total is None else torch.addcmul(total, weight, self.value())
 

@@ -36,7 +36,7 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
     def _normalise(self, x: Tensor, scale: Tensor | None) -> Tensor:
         learns = self.training and x.numel() != self.num_features
         if learns:
-            self.num_batches_tracked.add_(1)  # type: ignore[union-attr, operator]
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         weight, bias = scaled(self.weight, self.bias, scale)
         return F.batch_norm(
             x, self.running_mean, self.running_var, weight, bias, learns, self.momentum or 0.0, self.eps
