@@ -15,17 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from mgu.data.arrays import Decoded, Split
+from mgu.files import cache_folder as project_cache
 
 #: Part of each key: raise it when decoding changes.
 FORMAT = 1
 
 
 def cache_folder() -> Path:
-    """In ``$MGU_CACHE``, ``$XDG_CACHE_HOME/mgu`` or ``~/.cache/mgu``. Raises RuntimeError where there is no home."""
-    if own := os.environ.get("MGU_CACHE"):
-        return Path(own).expanduser() / "data"
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache") / "mgu" / "data"
+    """``data`` in the project's cache. Raises RuntimeError where there is no home."""
+    return project_cache() / "data"
 
 
 def key(base: Path, files: Iterable[Path], target: str | None) -> str:

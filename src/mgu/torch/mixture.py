@@ -10,15 +10,27 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from mgu.torch.fused import fused
 from mgu.torch.norms import BatchNorm, LayerNorm
 
 
 class Term:
-    """A function of other values, worked out when it is first read."""
+    """A function of other values, worked out when it is first read. ``kind`` is that of the chain's operation."""
 
-    def __init__(self, function: Callable[..., Tensor], *inputs: "Mixture") -> None:
-        self.function, self.inputs = function, inputs
+    def __init__(self, function: Callable[..., Tensor], *inputs: "Mixture", kind: str = "") -> None:
+        self.function, self.inputs, self.kind = function, inputs, kind
         self._value: Tensor | None = None
+
+    @property
+    def path(self) -> tuple["Term", ...]:
+        """The terms from this one down, each a function of the next alone, the last one of the chain's input."""
+        below = self.inputs[0].alone if len(self.inputs) == 1 else None
+        return (self,) if below is None or not below.inputs else (self, *below.path)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the terms of the path."""
+        return tuple(term.kind for term in self.path)
 
     def value(self) -> Tensor:
         if self._value is None:
@@ -44,14 +56,20 @@ class Mixture:
         self._value: Tensor | None = None
 
     @classmethod
-    def of(cls, name: str, function: Callable[..., Tensor], *inputs: "Mixture") -> "Mixture":
+    def of(cls, name: str, function: Callable[..., Tensor], *inputs: "Mixture", kind: str = "") -> "Mixture":
         """The mixture of a single term."""
-        return cls({name: (Term(function, *inputs), None)})
+        return cls({name: (Term(function, *inputs, kind=kind), None)})
+
+    @property
+    def alone(self) -> Term | None:
+        """The term that this mixture is, None where it has several or a weight."""
+        entries = [term for term, weight in self.terms.values() if weight is None]
+        return entries[0] if len(entries) == len(self.terms) == 1 else None
 
     def value(self) -> Tensor:
         if self._value is None:
-            total: Tensor | None = None
-            for term, weight in self.terms.values():
+            total, rest = fused(self.terms)
+            for term, weight in rest.values():
                 total = term.added_to(total, weight)
             assert total is not None
             self._value = total

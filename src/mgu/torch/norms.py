@@ -42,6 +42,15 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             x, self.running_mean, self.running_var, weight, bias, learns, self.momentum or 0.0, self.eps
         )
 
+    def track(self, mean: Tensor, var: Tensor, count: int) -> None:
+        """Move the running statistics towards a batch's mean and biased variance, of ``count`` values a channel."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        momentum = self.momentum or 0.0
+        self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(var * (count / (count - 1)), momentum)
+
 
 class LayerNorm(nn.Module):
     """Layer norm as Keras has it: over the channel axis alone, one mean and variance for each position, also for

@@ -161,7 +161,7 @@ class MultiGatedUnit(ChainBlock):
     def _combine(self, op: Op, *inputs: Mixture) -> Mixture:
         if op.kind == "add":
             return inputs[0].plus(inputs[1])
-        return Mixture.of(op.name, self.operations[op.name], *inputs)
+        return Mixture.of(op.name, self.operations[op.name], *inputs, kind=op.kind)
 
     def gate_logits(self, x: Tensor) -> dict[str, Tensor]:
         """Each gate's logits for input ``x``, by gate name: of the output's shape, or (batch or 1, channels) where the

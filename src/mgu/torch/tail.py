@@ -1,0 +1,134 @@
+"""The element-wise tail of a unit as one differentiable function, computed by ``tail.c``."""
+
+import ctypes
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from mgu.torch import native
+
+#: A thread is not worth its start for fewer numbers than these (torch's own grain).
+GRAIN = 32768
+
+
+class Activation(NamedTuple):
+    """An activation of ``tail.c``: its function's name, and the two numbers that it reads."""
+
+    name: str
+    positive: float = 1.0
+    negative: float = 0.0
+
+
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+
+#: The activations that the kernel knows, by module.
+ACTIVATIONS: Mapping[type, Callable[[Any], Activation | None]] = {
+    nn.SELU: lambda module: Activation("elu", _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA),
+    nn.ELU: lambda module: Activation("elu", 1.0, module.alpha),
+    nn.ReLU: lambda module: Activation("pieces", 1.0, 0.0),
+    nn.LeakyReLU: lambda module: Activation("pieces", 1.0, module.negative_slope),
+    nn.Identity: lambda module: Activation("pieces", 1.0, 1.0),
+    nn.SiLU: lambda module: Activation("silu"),
+    nn.Tanh: lambda module: Activation("hyperbolic"),
+    nn.GELU: lambda module: Activation("gelu") if module.approximate == "none" else None,
+}
+
+
+class _Arguments(ctypes.Structure):
+    """``Tail`` of ``tail.c``."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("rows", "channels", "groups", "threads")),
+        *((name, ctypes.c_float) for name in ("positive", "negative")),
+        *((name, ctypes.c_double) for name in ("eps1", "eps2", "eps3")),
+        *((name, ctypes.c_void_p) for name in ("layer", "bypass", "weights", "norms", "row_stats", "channel_stats")),
+        *((name, ctypes.c_void_p) for name in ("moments", "partial", "totals", "norm_sums", "output", "grad")),
+        *((name, ctypes.c_void_p) for name in ("grad_layer", "grad_bypass", "grad_weights", "grad_norms")),
+    )
+
+
+@cache
+def library(activation: str) -> ctypes.CDLL | OSError:
+    """The kernel for an activation's function, or why there is none."""
+    try:
+        made = native.load(Path(__file__).with_name("tail.c"), [f"ACTIVATE={activation}"])
+    except OSError as error:
+        return error
+    made.tail_chunks.restype = ctypes.c_int64
+    return made
+
+
+def tail(
+    layer: Tensor, bypass: Tensor, weights: Tensor, norms: Tensor, activation: Activation, eps: tuple[float, ...]
+) -> tuple[Tensor, Tensor]:
+    """y = c1 A(w1 x1 + b1) + c2 (w2 x2 + b2) + c3 (w3 x3 + b3) + c4 z + c5 t, and the batch's moments.
+
+    L = ``layer`` and t = ``bypass`` are (batch, *positions, channels) and contiguous, z = A(L); x1 is L and x2 is z,
+    standardised per channel over all else; x3 is z, standardised over the channels. ``weights`` are c1 to c5, (5, batch
+    or 1, channels); ``norms`` w1, b1, w2, b2, w3, b3, (6, channels); ``eps`` is added to the variances of x1, x2, x3.
+    All are float32 on the CPU. The moments are L's mean and biased variance and those of z, (4, channels) in float64.
+
+    y can be differentiated once by the first four arguments. Raises OSError where the kernel cannot be compiled.
+    """
+    if isinstance(made := library(activation.name), OSError):
+        raise made
+    return _Tail.apply(layer, bypass, weights, norms, _Kernel(made, activation, eps))  # type: ignore[no-any-return]
+
+
+class _Kernel(NamedTuple):
+    library: ctypes.CDLL
+    activation: Activation
+    eps: tuple[float, ...]
+
+    def run(self, direction: str, layer: Tensor, weights: Tensor, norms: Tensor, **tensors: Tensor) -> None:
+        """Call ``tail_forward`` or ``tail_backward``; tensors go by the names of ``Tail``'s fields."""
+        channels = layer.shape[-1]
+        arguments = _Arguments(
+            rows=layer.numel() // channels,
+            channels=channels,
+            groups=weights.shape[1],
+            threads=max(1, min(torch.get_num_threads(), layer.numel() // GRAIN)),
+            positive=self.activation.positive,
+            negative=self.activation.negative,
+            **dict(zip(("eps1", "eps2", "eps3"), self.eps, strict=True)),
+            **{"layer": layer.data_ptr(), "weights": weights.data_ptr(), "norms": norms.data_ptr()},
+            **{name: tensor.data_ptr() for name, tensor in tensors.items()},
+        )
+        sums = 7 if direction == "backward" else 4
+        chunks = self.library.tail_chunks(ctypes.byref(arguments), direction == "backward")
+        partial = torch.empty(chunks * sums * channels)
+        totals = torch.empty(13, channels, dtype=torch.float64)
+        arguments.partial, arguments.totals = partial.data_ptr(), totals.data_ptr()
+        arguments.norm_sums = totals[7:].data_ptr()
+        getattr(self.library, f"tail_{direction}")(ctypes.byref(arguments))
+
+
+class _Tail(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, layer: Tensor, bypass: Tensor, weights: Tensor, norms: Tensor, kernel: _Kernel
+    ) -> tuple[Tensor, Tensor]:
+        channels = layer.shape[-1]
+        output, moments = torch.empty_like(layer), torch.empty(4, channels, dtype=torch.float64)
+        stats = {"row_stats": torch.empty(2, layer.numel() // channels), "channel_stats": torch.empty(4, channels)}
+        kernel.run("forward", layer, weights, norms, bypass=bypass, output=output, moments=moments, **stats)
+        ctx.kernel = kernel
+        ctx.save_for_backward(layer, bypass, weights, norms, *stats.values())
+        ctx.mark_non_differentiable(moments)
+        ctx.set_materialize_grads(False)
+        return output, moments
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
+        layer, bypass, weights, norms, row_stats, channel_stats = ctx.saved_tensors
+        inputs = {"layer": layer, "bypass": bypass, "weights": weights, "norms": norms}
+        grads = {f"grad_{name}": torch.empty_like(value) for name, value in inputs.items()}
+        stats = {"row_stats": row_stats, "channel_stats": channel_stats}
+        ctx.kernel.run("backward", **inputs, **grads, **stats, grad=grad.contiguous())
+        return *grads.values(), None
