@@ -128,22 +128,26 @@ static void each(void (*work)(const Tail *, int64_t), const Tail *t, int64_t gro
         work(t, i);
 }
 
-/* The mean of each channel over n rows, and the sum of squares about it. */
-static void centre(const float *restrict x, int64_t n, int64_t channels, float *restrict mean, float *restrict squares)
+/* The mean of each channel of x and of z over n rows, and the sum of squares about it: own is (4, channels). */
+static void centre(const float *restrict x, const float *restrict z, int64_t n, int64_t channels, float *restrict own)
 {
-    memset(mean, 0, channels * sizeof *mean);
-    memset(squares, 0, channels * sizeof *squares);
-    for (int64_t row = 0; row < n; row++)
-#pragma omp simd
-        for (int64_t c = 0; c < channels; c++)
-            mean[c] += x[row * channels + c];
-    for (int64_t c = 0; c < channels; c++)
-        mean[c] /= n;
-    for (int64_t row = 0; row < n; row++)
+    memset(own, 0, 4 * channels * sizeof *own);
+    for (int64_t i = 0; i < n * channels; i += channels)
 #pragma omp simd
         for (int64_t c = 0; c < channels; c++) {
-            float d = x[row * channels + c] - mean[c];
-            squares[c] += d * d;
+            own[c] += x[i + c];
+            own[2 * channels + c] += z[i + c];
+        }
+    for (int64_t c = 0; c < channels; c++) {
+        own[c] /= n;
+        own[2 * channels + c] /= n;
+    }
+    for (int64_t i = 0; i < n * channels; i += channels)
+#pragma omp simd
+        for (int64_t c = 0; c < channels; c++) {
+            float dx = x[i + c] - own[c], dz = z[i + c] - own[2 * channels + c];
+            own[channels + c] += dx * dx;
+            own[3 * channels + c] += dz * dz;
         }
 }
 
@@ -170,9 +174,8 @@ static void measure(const Tail *t, int64_t i)
         t->row_stats[row] = mean;
         t->row_stats[t->rows + row] = 1.0f / sqrtf(squares / channels + (float)t->eps3);
     }
-    float *own = t->partial + i * 4 * channels;
-    centre(t->layer + k.begin * channels, k.end - k.begin, channels, own, own + channels);
-    centre(t->output + k.begin * channels, k.end - k.begin, channels, own + 2 * channels, own + 3 * channels);
+    const int64_t begin = k.begin * channels;
+    centre(t->layer + begin, t->output + begin, k.end - k.begin, channels, t->partial + i * 4 * channels);
 }
 
 /* The chunks' moments into those of all rows (Chan, Golub & LeVeque 1983), into mean and 1 / sqrt(var + eps). */
