@@ -37,12 +37,9 @@ def load(source: Path, definitions: Sequence[str] = ()) -> ctypes.CDLL:
     version = _output([*compiler, "--version"])
     identity = repr((source.read_bytes(), compiler, flags, version, _processor())).encode()
     name = f"{source.stem}-{hashlib.sha256(identity).hexdigest()[:32]}.so"
-    try:
-        path = cache_folder() / "native" / name
-        if path.is_file():
-            return ctypes.CDLL(str(path))
-    except (OSError, RuntimeError):  # no home, no access, or a damaged library
-        path = None
+    path = _place(name)
+    if path is not None and (kept := _loaded(path)) is not None:
+        return kept
     with tempfile.TemporaryDirectory(prefix="mgu-", ignore_cleanup_errors=True) as folder:
         made = Path(folder, name)
         _output([*compiler, *flags, str(source), "-o", str(made), "-lm"])
@@ -56,6 +53,22 @@ def find_compiler() -> list[str]:
         if words and shutil.which(words[0]):
             return words
     raise FileNotFoundError("no C compiler was found: $CC, cc, gcc, clang")
+
+
+def _place(name: str) -> Path | None:
+    """Where the library lies in the cache, None where there is no home."""
+    try:
+        return cache_folder() / "native" / name
+    except RuntimeError:
+        return None
+
+
+def _loaded(path: Path) -> ctypes.CDLL | None:
+    """The library, None where it is absent, out of reach or damaged."""
+    try:
+        return ctypes.CDLL(str(path)) if path.is_file() else None
+    except OSError:
+        return None
 
 
 def _kept(made: Path, path: Path | None) -> Path | None:
@@ -87,4 +100,5 @@ def _processor() -> list[str]:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
     except OSError:
         return [platform.machine(), platform.processor()]
-    return [line for line in lines if line.lower().startswith(("vendor", "model", "stepping", "cpu ", "flags", "features")) and "MHz" not in line]
+    facts = ("vendor", "model", "stepping", "flags", "features", "cpu family", "cpu implementer", "cpu part")
+    return [line for line in lines if line.lower().startswith(facts)]

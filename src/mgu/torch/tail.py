@@ -77,7 +77,7 @@ def tail(
     """
     if isinstance(made := library(activation.name), OSError):
         raise made
-    return _Tail.apply(layer, bypass, weights, norms, _Kernel(made, activation, eps))  # type: ignore[no-any-return]
+    return _Tail.apply(layer, bypass, weights, norms, _Kernel(made, activation, eps))  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Kernel(NamedTuple):
@@ -96,7 +96,9 @@ class _Kernel(NamedTuple):
             positive=self.activation.positive,
             negative=self.activation.negative,
             **dict(zip(("eps1", "eps2", "eps3"), self.eps, strict=True)),
-            **{"layer": layer.data_ptr(), "weights": weights.data_ptr(), "norms": norms.data_ptr()},
+            layer=layer.data_ptr(),
+            weights=weights.data_ptr(),
+            norms=norms.data_ptr(),
             **{name: tensor.data_ptr() for name, tensor in tensors.items()},
         )
         sums = 7 if direction == "backward" else 4
@@ -124,7 +126,7 @@ class _Tail(torch.autograd.Function):
         return output, moments
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
         layer, bypass, weights, norms, row_stats, channel_stats = ctx.saved_tensors
         inputs = {"layer": layer, "bypass": bypass, "weights": weights, "norms": norms}
