@@ -50,9 +50,11 @@ def why_not() -> str:
 
 def fused(terms: Terms) -> tuple[Tensor | None, Terms]:
     """The weighted sum of those terms that the kernel adds up, None where there are none, and the other terms."""
+    if not _plain_run():
+        return None, terms
     names = {term.kinds: name for name, (term, _) in terms.items() if term.kinds in PARTS}
     taken = _Taken({kinds: terms[name] for kinds, name in names.items()})
-    if not (taken.replaceable and _plain_run() and taken.fits):
+    if not (taken.replaceable and taken.fits):
         return None, terms
     return taken.sum(), {name: entry for name, entry in terms.items() if name not in names.values()}
 
