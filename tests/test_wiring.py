@@ -104,7 +104,7 @@ ALL = ("rms_norm", "group_norm", "instance_norm", "squeeze_excite")
 
 @pytest.mark.parametrize("form", FORMS)
 def test_processors_add_their_norms_and_a_recalibration_to_every_network_of_the_unit(form):
-    """The networks written down: any of the seven norms of A(L) or none, recalibrated or not, with the bypass or not."""
+    """The networks written down: any of the six norms or none, recalibrated or not, with the bypass or not."""
     norms = ["A(BN(L(x)))", "BN(A(L(x)))", "LN(A(L(x)))" if form == "code" else "A(LN(L(x)))", "A(L(x))"]
     norms += [f"{name}(A(L(x)))" for name in ALL[:3]]
     processed = [text for norm in norms for text in (norm, f"squeeze_excite({norm})")]

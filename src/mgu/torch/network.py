@@ -53,7 +53,10 @@ def model_size(architecture: Architecture, input_shape: tuple[int, ...], classes
     """
     with torch.device("meta"), torch.no_grad():
         network = build_network(architecture, input_shape, classes, **unit).eval()
-        network(torch.empty(1, *input_shape))
+        if architecture.cell is None:
+            network(
+                torch.empty(1, *input_shape)
+            )  # a processor that does not take the input says so before any training
         return count_weights(network)
 
 
