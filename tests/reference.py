@@ -59,6 +59,48 @@ def layer_norm(z, norm, axis):
     return scaled * per_channel(norm["weight"], z.ndim, axis) + per_channel(norm["bias"], z.ndim, axis)
 
 
+def rms_norm(z, norm, axis):
+    scaled = z / np.sqrt((z**2).mean(axis, keepdims=True) + EPSILON)
+    return scaled * per_channel(norm["weight"], z.ndim, axis)
+
+
+def group_norm(z, norm, axis, most=8):
+    """Sample by sample, group by group; at most ``most`` groups, instance norm having as many as channels."""
+    channels = z.shape[axis]
+    size = channels // max(n for n in range(1, min(most, channels) + 1) if channels % n == 0)
+    output = np.empty_like(z)
+    for sample, target in zip(np.moveaxis(z, axis, 1), np.moveaxis(output, axis, 1), strict=True):
+        for i in range(0, channels, size):
+            part = sample[i : i + size]
+            target[i : i + size] = (part - part.mean()) / np.sqrt(part.var() + EPSILON)
+    return output * per_channel(norm["weight"], z.ndim, axis) + per_channel(norm["bias"], z.ndim, axis)
+
+
+def instance_norm(z, norm, axis):
+    return group_norm(z, norm, axis, most=z.shape[axis])
+
+
+def squeeze_excite(z, weights, axis):
+    """Hu et al. 2019, equations 2 to 4."""
+    squeezed = linear(pooled(z, axis), weights["squeeze.weight"], weights["squeeze.bias"])
+    excited = linear(np.maximum(squeezed, 0), weights["excite.weight"], weights["excite.bias"])
+    return z * spread(sigmoid(excited), z.ndim, axis)
+
+
+#: The further norms and what comes after the gate of all norms, by name.
+NORMS = {"rms_norm": rms_norm, "group_norm": group_norm, "instance_norm": instance_norm}
+RECALIBRATIONS = {"squeeze_excite": squeeze_excite}
+
+
+def with_processors(value, source, gates, table, weights, axis):
+    """``value`` against each of the table's processors that the unit has, of ``source`` or of what is left of it."""
+    for name in [name for name in weights if name in table]:
+        gate = next(gates)
+        processed = table[name](value if source is None else source, weights[name], axis)
+        value = gate * value + (1 - gate) * processed
+    return value
+
+
 def code_form(x, layer, bypass, gates, norms, axis, *, training, residual_gate=True):
     """Section 4.2: the listing of MultiGatedUnit_Snippet._forward."""
     g = iter(gates)
@@ -71,8 +113,10 @@ def code_form(x, layer, bypass, gates, norms, axis, *, training, residual_gate=T
     order = gate * bn_act + (1 - gate) * act_bn
     gate = next(g)
     bn_ln = gate * order + (1 - gate) * act_ln
+    bn_ln = with_processors(bn_ln, x_act, g, NORMS, norms, axis)
     gate = next(g)
     processed = gate * bn_ln + (1 - gate) * x_act
+    processed = with_processors(processed, None, g, RECALIBRATIONS, norms, axis)
     if residual_gate:
         gate = next(g)
         processed = gate * processed + (1 - gate) * (processed + t)
@@ -91,8 +135,10 @@ def equations_form(x, layer, bypass, gates, norms, axis, *, training, residual_g
     f_ln = selu(layer_norm(linear_x, norms["ln_linear"], axis))
     gate = next(g)
     f_bnln = gate * f_bnpp + (1 - gate) * f_ln
+    f_bnln = with_processors(f_bnln, selu(linear_x), g, NORMS, norms, axis)
     gate = next(g)
     f = gate * f_bnln + (1 - gate) * selu(linear_x)
+    f = with_processors(f, None, g, RECALIBRATIONS, norms, axis)
     if residual_gate:
         gate = next(g)
         f = gate * f + (1 - gate) * (f + t)

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from mgu.cli import main
+from mgu.study.ledger import read_study
 
 
 def mgu(*arguments):
@@ -125,6 +126,15 @@ BAD = {
     "unknown space": lambda path: (["digits", "--space", "digist"], "unknown space"),
     "unknown gates": lambda path: (["digits", "--gates", "soft"], "unknown gates 'soft'"),
     "unknown device": lambda path: (["digits", "--device", "tpu"], "device 'tpu' is not here"),
+    "unknown processor": lambda path: (["digits", "--processors", "rms"], "unknown processor 'rms'; allowed: rms_norm"),
+    "a norm over positions that are not there": lambda path: (
+        ["iris", "--processors", "rms_norm,instance_norm"],
+        "InstanceNorm: values of shape",
+    ),
+    "a prior without the processors": lambda path: (
+        ["digits", "--processors", "squeeze_excite", "--prior", "2,2,2,2,-2"],
+        "it needs 6, one for each of bn_order, bn_ln, norm, with_squeeze_excite, residual, skip",
+    ),
     "no such model": lambda path: (["digits", "--only", "MNI_001"], "no model matches 'MNI_001'"),
     "no epochs": lambda path: (["digits", "--epochs", "0"], "epochs must be at least 1"),
 }
@@ -154,6 +164,31 @@ def test_a_prior_as_numbers(tmp_path):
     arguments = ["compare", "digits", "--limit", 200, "--epochs", 1, "--only", "*MGU*", "--prior", "1,1,1,1,-1"]
     assert mgu(*arguments, "--out", tmp_path / "s").exit_code == 0
     assert "[1.0, 1.0, 1.0, 1.0, -1.0]" in (tmp_path / "s" / "report.md").read_text().replace("\\", "")
+
+
+def test_processors_by_name_are_trained_and_recorded(tmp_path):
+    processors = ("--processors", "rms_norm, squeeze_excite")
+    arguments = ["compare", "digits", "--limit", 200, "--epochs", 1, "--only", "*MGU*", *processors]
+    done = mgu(*arguments, "--out", tmp_path / "s")
+    assert done.exit_code == 0, done.output
+    assert "rms_norm" in (tmp_path / "s" / "report.md").read_text().replace("\\", "")
+    assert read_study(tmp_path / "s").settings["unit"]["processors"] == ["rms_norm", "squeeze_excite"]
+    again = mgu(*arguments, "--out", tmp_path / "s")
+    assert again.exit_code == 0, again.output
+
+
+def test_a_space_is_larger_by_the_weights_of_the_processors():
+    """Digits' MGU network has 16, 32, 64 and 128 channels; channel gates have a weight a channel."""
+    sizes = {}
+    for names in ("", "rms_norm", "group_norm", "squeeze_excite"):
+        done = mgu("space", "digits", "--gates", "channel", "--processors", names, "--format", "json")
+        sizes[names] = json.loads(done.stdout)[-1]["model_size"]
+    channels = (16, 32, 64, 128)
+    assert sizes["rms_norm"] - sizes[""] == sum(2 * c for c in channels)
+    assert sizes["group_norm"] - sizes[""] == sum(3 * c for c in channels)
+    widths = (4, 4, 4, 8)
+    excite = sum(2 * c * w + c + w + c for c, w in zip(channels, widths, strict=True))
+    assert sizes["squeeze_excite"] - sizes[""] == excite
 
 
 def test_as_a_module():

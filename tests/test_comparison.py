@@ -19,7 +19,7 @@ from mgu.comparison import Comparison, default_space, resolve_device
 from mgu.data import DataSet, Split, load_data
 from mgu.errors import InputError
 from mgu.progress import Silent
-from mgu.spaces import parse_space
+from mgu.spaces import load_space, parse_space
 from mgu.study.ledger import read_study
 from mgu.torch import build_network
 from mgu.training import Recipe, fit
@@ -70,12 +70,17 @@ def test_settings_hold_what_decides_the_results_and_are_json(comparison):
     assert settings["training"]["decay"] == pytest.approx(0.01 / 2)
     assert settings["space"]["cells"] == ["bn_pre", "no_norm+residual"]
     defaults = {"gates": "squeeze", "prior": "plain", "residual_gate": True, "form": "code", "bypass": "replica"}
-    assert settings["unit"] == defaults
+    assert settings["unit"] == {**defaults, "processors": []}
+    named = replace(comparison, unit={"processors": ("rms_norm",)}).settings()
+    assert named["unit"]["processors"] == ["rms_norm"]
 
 
 def test_wrong_unit_options_are_refused_also_where_only_plain_models_are_asked_for(comparison):
     with pytest.raises(InputError, match="unknown gates 'soft'"):
         replace(comparison, unit={"gates": "soft"}).trials([0], ["TINY_001"])
+    features = Comparison(load_data("iris"), load_space("table"), unit={"processors": ["instance_norm"]})
+    with pytest.raises(InputError, match="it needs more positions: leave it out of the processors"):
+        features.trials([0], ["TAB_001"])
 
 
 @pytest.mark.parametrize(("given", "name"), [(".", "here"), ("../here", "here"), ("a/b.v1", "b.v1"), ("a/t.csv", "t")])

@@ -9,8 +9,10 @@ from mgu.errors import InputError
 from mgu.wiring import (
     FORMS,
     NORMS,
+    PROCESSORS,
     Gate,
     Op,
+    Processor,
     cell_chain,
     cell_decision,
     evaluate,
@@ -26,7 +28,7 @@ def terms(chain):
     symbols = {"layer": "L", "bypass": "t", "activation": "A", "batch_norm": "BN", "layer_norm": "LN"}
 
     def apply(op, *inputs):
-        return " + ".join(inputs) if op.kind == "add" else f"{symbols[op.kind]}({inputs[0]})"
+        return " + ".join(inputs) if op.kind == "add" else f"{symbols.get(op.kind, op.kind)}({inputs[0]})"
 
     return evaluate(chain, "x", apply, mix=None)
 
@@ -91,6 +93,77 @@ def test_what_nobody_reads_is_dropped():
     assert harden(FORMS["code"], {"skip": "bypass"}) == (Op("bypass", "bypass", ("x",)),)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_without_processors_is_the_published_one(form):
+    assert form_chain(form) == FORMS[form]
+    assert len(FORMS[form]) == {"code": 13, "equations": 14}[form]
+
+
+ALL = ("rms_norm", "group_norm", "instance_norm", "squeeze_excite")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_processors_add_their_norms_and_a_recalibration_to_every_network_of_the_unit(form):
+    """The networks written down: any of the six norms or none, recalibrated or not, with the bypass or not."""
+    norms = ["A(BN(L(x)))", "BN(A(L(x)))", "LN(A(L(x)))" if form == "code" else "A(LN(L(x)))", "A(L(x))"]
+    norms += [f"{name}(A(L(x)))" for name in ALL[:3]]
+    processed = [text for norm in norms for text in (norm, f"squeeze_excite({norm})")]
+    expected = {text for value in processed for text in (value, f"{value} + t(x)")} | {"t(x)"}
+    chain = form_chain(form, processors=ALL)
+    assert {terms(harden(chain, decision)) for decision in reference.decisions(gates(chain))} == expected
+
+
+@pytest.mark.parametrize("names", [*[(name,) for name in ALL], ALL, ALL[::-1], ("squeeze_excite", "group_norm")])
+@pytest.mark.parametrize("residual_gate", [True, False])
+@pytest.mark.parametrize("form", FORMS)
+def test_with_every_further_gate_open_the_published_form_is_left(form, residual_gate, names):
+    chain = form_chain(form, residual_gate=residual_gate, processors=names)
+    opened = {gate.name: gate.open for gate in gates(chain) if gate.name.startswith("with_")}
+    assert len(opened) == len(names)
+    assert harden(chain, opened) == form_chain(form, residual_gate=residual_gate)
+
+
+def test_gates_stand_where_the_chain_evaluates_them_norms_in_the_order_given():
+    chain = form_chain("code", processors=("squeeze_excite", "group_norm", "rms_norm"))
+    assert gates(chain) == (
+        Gate("bn_order", open="bn_pre", closed="bn_post"),
+        Gate("bn_ln", open="bn_order", closed="ln"),
+        Gate("with_group_norm", open="bn_ln", closed="group_norm"),
+        Gate("with_rms_norm", open="with_group_norm", closed="rms_norm"),
+        Gate("norm", open="with_rms_norm", closed="no_norm"),
+        Gate("with_squeeze_excite", open="norm", closed="squeeze_excite"),
+        Gate("residual", open="with_squeeze_excite", closed="sum"),
+        Gate("skip", open="bypass", closed="residual"),
+    )
+    assert Op("sum", "add", ("with_squeeze_excite", "bypass")) in chain
+
+
+def test_a_processor_of_ones_own_stands_anywhere_also_behind_the_last_value(monkeypatch):
+    monkeypatch.setitem(PROCESSORS, "scale", Processor(reads="no_norm", beside="no_norm"))
+    monkeypatch.setitem(PROCESSORS, "clip", Processor(reads="skip", beside="skip"))
+    chain = form_chain("code", processors=("rms_norm", "clip", "scale"))
+    closed = {"with_scale": "scale", "with_rms_norm": "rms_norm", "norm": "with_rms_norm", "residual": "norm"}
+    closed |= {"skip": "residual", "with_clip": "clip"}
+    assert terms(harden(chain, closed)) == "clip(rms_norm(scale(A(L(x)))))"
+
+
+@pytest.mark.parametrize(
+    ("reads", "beside"), [("ln_linear", "bn_ln"), ("no_norm", "mean"), ("skip", "norm"), ("rms_norm", "bn_ln")]
+)
+def test_a_processor_that_does_not_fit_the_form_is_named(monkeypatch, reads, beside):
+    monkeypatch.setitem(PROCESSORS, "own", Processor(reads, beside))
+    with pytest.raises(
+        InputError, match=f"'own' reads '{reads}' and stands beside '{beside}'; .* linear, bypass, no_n"
+    ):
+        form_chain("code", processors=("rms_norm", "own"))
+
+
+def test_a_processor_with_the_name_of_a_value_is_named(monkeypatch):
+    monkeypatch.setitem(PROCESSORS, "ln", Processor("no_norm", "bn_ln"))
+    with pytest.raises(InputError, match="processor 'ln' has the name of one of the form's own values"):
+        form_chain("code", processors=["ln"])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -100,6 +173,13 @@ def test_what_nobody_reads_is_dropped():
         (lambda: form_chain("prose"), "unknown form 'prose'; allowed: code, equations"),
         (lambda: prior_logits("odd", "code"), "unknown prior 'odd'; allowed: plain, neutral"),
         (lambda: prior_logits([1, 2, 3, 4], "code"), "prior has 4 numbers; it needs 5"),
+        (
+            lambda: prior_logits([1, 2, 3, 4, 5], "code", processors=("rms_norm",)),
+            "prior has 5 numbers; it needs 6, one for each of bn_order, bn_ln, with_rms_norm, norm, residual, skip",
+        ),
+        (lambda: form_chain("code", processors=["rms"]), f"unknown processor 'rms'; allowed: {', '.join(ALL)}"),
+        (lambda: form_chain("code", processors="rms_norm"), "a sequence of names, such as .'rms_norm'.; the text"),
+        (lambda: form_chain("code", processors=["rms_norm"] * 2), "'rms_norm' is named more than once"),
     ],
 )
 def test_what_is_wrong_is_named(call, message):
@@ -118,3 +198,12 @@ def test_what_is_wrong_is_named(call, message):
 def test_the_plain_prior_leans_to_batch_norm_before_the_activation(form, residual_gate, expected):
     assert prior_logits("plain", form, residual_gate=residual_gate) == expected
     assert set(prior_logits("neutral", form)) == {0}
+
+
+def test_the_plain_prior_leans_away_from_processors():
+    processors = ("rms_norm", "squeeze_excite")
+    assert prior_logits("plain", "code", processors=processors) == (2, 2, 2, 2, 2, 2, -2)
+    assert prior_logits("plain", "equations", processors=processors) == (-2, 2, 2, 2, 2, 2, 2)
+    without = prior_logits("plain", "code", residual_gate=False, processors=processors)
+    assert without == (2, 2, 2, 2, 2, -2)
+    assert prior_logits([1, 2, 3, 4, 5, 6, 7], "code", processors=processors) == (1, 2, 3, 4, 5, 6, 7)

@@ -44,6 +44,11 @@ def _prior(context: click.Context, parameter: click.Parameter, text: str) -> str
         return text
 
 
+def _names(context: click.Context, parameter: click.Parameter, text: str) -> list[str]:
+    """Names with commas as a list; no text is none."""
+    return [name.strip() for name in text.split(",")] if text else []
+
+
 def unit_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add MultiGatedUnit's options to a command, which gets them by the names of its arguments."""
     options = (
@@ -57,6 +62,13 @@ def unit_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--form", default="code", show_default=True, help="The unit's published form: code or equations."),
         click.option("--bypass", default="replica", show_default=True, help="replica, normed or shortcut."),
+        click.option(
+            "--processors",
+            default="",
+            metavar="NAME,...",
+            callback=_names,
+            help="Further processors, a gate each: rms_norm, group_norm, instance_norm, squeeze_excite.",
+        ),
         click.option("--residual-gate/--no-residual-gate", default=True, show_default=True, help="Learn residuals."),
     )
     for option in reversed(options):

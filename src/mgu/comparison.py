@@ -70,7 +70,7 @@ class Comparison:
             },
             "space": _plain(self.space),
             "training": {**asdict(self.recipe), "decay": self.recipe.step_decay},
-            "unit": {**UNIT_DEFAULTS, **self.unit},
+            "unit": {name: _listed(value) for name, value in {**UNIT_DEFAULTS, **self.unit}.items()},
             "device": self.device,
         }
 
@@ -191,6 +191,11 @@ def _plain(space: SearchSpace) -> dict[str, Any]:
         name: [v if isinstance(v, int) else str(v) for v in value] if isinstance(value, tuple) else value
         for name, value in values.items()
     }
+
+
+def _listed(value: Any) -> Any:
+    """The value as JSON gives it back: a tuple as a list."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def resolve_device(name: str) -> str:

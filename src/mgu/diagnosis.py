@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mgu.wiring import PROCESSORS, processor_gate
+
 #: What each gate decides, in words, by the gate's name.
 TITLES: Mapping[str, str] = {
     "bn_order": "batch norm before or after the activation",
@@ -14,6 +16,10 @@ TITLES: Mapping[str, str] = {
     "norm": "any norm or no norming at all",
     "residual": "residual or no residual",
     "skip": "direct linear bypass or processed",
+    "with_rms_norm": "the norms so far or RMSNorm",
+    "with_group_norm": "the norms so far or GroupNorm",
+    "with_instance_norm": "the norms so far or InstanceNorm",
+    "with_squeeze_excite": "as it is or recalibrated by squeeze-and-excitation",
 }
 
 #: What each value of the chain is as a side of a gate, in words.
@@ -28,6 +34,10 @@ SIDES: Mapping[str, str] = {
     "sum": "Residual",
     "residual": "Processed",
     "bypass": "Bypass",
+    "rms_norm": "RMSNorm",
+    "group_norm": "GroupNorm",
+    "instance_norm": "InstanceNorm",
+    "squeeze_excite": "SE",
 }
 
 #: A gate whose values are on average nearer to the middle than this has not decided (certainty is mean |2g - 1|).
@@ -67,11 +77,11 @@ class GateReport:
 
     def lines(self, number: int) -> Iterator[str]:
         """The paper's lines for the gate, the ``number``-th of its unit."""
-        opened, closed = _side(self.open), _side(self.closed)
+        opened, closed = _side(self.name, self.open), _side(self.name, self.closed)
         yield f"Analysing 'Gate{number} - {TITLES.get(self.name, self.name)}'"
         yield f"Gate rule: `gate * {opened} + (1 - gate) * {closed}`"
         yield (f"Gate mean: {self.mean:.2f}, median: {self.median:.2f}, min/max: {self.minimum:.2f}/{self.maximum:.2f}")
-        yield f"Gate opened for: {_side(self.opened_for)}"
+        yield f"Gate opened for: {_side(self.name, self.opened_for)}"
 
 
 @dataclass(frozen=True)
@@ -120,8 +130,14 @@ class Diagnosis:
         return (*_all_skip(self.units), *_undecided(self.units), *_saturated(self.units), *_uniform(self.units))
 
 
-def _side(value: str) -> str:
-    return SIDES.get(value, value)
+def _side(gate: str, value: str) -> str:
+    """A value as a side of a gate, in words. What a processor's gate chose goes by what the processor stands beside; as
+    a side of that gate itself, it is said to be without the processor."""
+    processors = {processor_gate(name): name for name in PROCESSORS}
+    if gate in processors and value != processors[gate]:
+        return f"No-{_side('', processors[gate])}"
+    stands_for = PROCESSORS[processors[value]].beside if value in processors else value
+    return SIDES.get(stands_for, stands_for)
 
 
 def _named(units: Sequence[UnitReport]) -> Iterator[tuple[str, GateReport]]:
@@ -168,6 +184,6 @@ def _uniform(units: Sequence[UnitReport]) -> Iterator[Alarm]:
         if len(gates) > 1 and len(sides) == 1 and decided:
             yield Alarm(
                 "uniform",
-                f"gate {name} is opened for {_side(sides.pop())} in all {len(gates)} units",
+                f"gate {name} is opened for {_side(name, sides.pop())} in all {len(gates)} units",
                 "This choice does not differ by layer: a plain network with it everywhere would do as well",
             )

@@ -86,8 +86,33 @@ NORMS: Mapping[str, Mapping[str, str]] = {
     "no_norm": {"norm": "no_norm"},
 }
 
+
+@dataclass(frozen=True)
+class Processor:
+    """A further feature processor, ``name = kind(reads)`` with its name as its kind, and a gate against ``beside``:
+
+        with_name = g * beside + (1 - g) * name
+
+    Both stand right behind the value ``beside``, and whoever read that value from there on reads ``with_name``. Of
+    several beside one value, each stands behind the one before it: its gate is against what theirs chose.
+    """
+
+    reads: str
+    beside: str
+
+
+#: The further processors by name, off unless asked for; one of one's own is added by ``PROCESSORS[name] = ...``. As in
+#: layer norm's code form, norms read A(L), in both forms; they stand before the gate ``norm``, which goes on to decide
+#: any norm against none. Squeeze-and-excitation recalibrates what that gate passes on, before the residual.
+PROCESSORS: dict[str, Processor] = {
+    "rms_norm": Processor(reads="no_norm", beside="bn_ln"),
+    "group_norm": Processor(reads="no_norm", beside="bn_ln"),
+    "instance_norm": Processor(reads="no_norm", beside="bn_ln"),
+    "squeeze_excite": Processor(reads="norm", beside="norm"),
+}
+
 #: Prior strengths by name: the logit at which each gate starts towards the plain cell (batch norm before the
-#: activation, no residual, no skip). "neutral" is the paper's start, every gate at one half.
+#: activation, no further processor, no residual, no skip). "neutral" is the paper's start, every gate at one half.
 PRIORS: Mapping[str, float] = {"plain": 2.0, "neutral": 0.0}
 
 
@@ -121,10 +146,8 @@ def harden(chain: Chain, decision: Mapping[str, str]) -> Chain:
         if isinstance(node, Gate) and node.name in decision:
             side = decision[node.name]
             alias[node.name] = alias.get(side, side)
-        elif isinstance(node, Gate):
-            kept.append(replace(node, open=alias.get(node.open, node.open), closed=alias.get(node.closed, node.closed)))
         else:
-            kept.append(replace(node, inputs=tuple(alias.get(name, name) for name in node.inputs)))
+            kept.append(_rewired(node, alias))
     last = chain[-1].name
     return _reachable(kept, alias.get(last, last))
 
@@ -134,12 +157,22 @@ def gates(chain: Chain) -> tuple[Gate, ...]:
     return tuple(node for node in chain if isinstance(node, Gate))
 
 
-def form_chain(form: str, *, residual_gate: bool = True) -> Chain:
-    """The chain of a published form; without the residual gate, the unit never adds its bypass (the paper's first
-    networks). Raises InputError for an unknown form."""
+def processor_gate(name: str) -> str:
+    """The name of a processor's gate."""
+    return f"with_{name}"
+
+
+def form_chain(form: str, *, residual_gate: bool = True, processors: Sequence[str] = ()) -> Chain:
+    """The chain of a published form, with further ``processors`` by their names in ``PROCESSORS``.
+
+    Without the residual gate, the unit never adds its bypass (the paper's first networks). Raises InputError for an
+    unknown form, and for a processor that is unknown, named twice, or does not fit the form.
+    """
     if form not in FORMS:
         raise InputError(f"unknown form {form!r}; allowed: {', '.join(FORMS)}")
-    return FORMS[form] if residual_gate else harden(FORMS[form], {"residual": "norm"})
+    chain = FORMS[form] if residual_gate else harden(FORMS[form], {"residual": "norm"})
+    _check_processors(chain, processors)
+    return _with_processors(chain, processors)
 
 
 def cell_decision(norm: str, residual: bool) -> dict[str, str]:
@@ -157,13 +190,15 @@ def cell_chain(norm: str, residual: bool) -> Chain:
     return harden(FORMS["code"], cell_decision(norm, residual))
 
 
-def prior_logits(prior: str | Sequence[float], form: str, *, residual_gate: bool = True) -> tuple[float, ...]:
-    """The logit at which each gate starts, in gate order.
+def prior_logits(
+    prior: str | Sequence[float], form: str, *, residual_gate: bool = True, processors: Sequence[str] = ()
+) -> tuple[float, ...]:
+    """The logit at which each gate starts, in the order in which the chain evaluates them.
 
     ``prior`` is a name of ``PRIORS`` or the logits themselves. Raises InputError for an unknown name or for a number
-    of logits that differs from the number of gates.
+    of logits that differs from the number of gates, and what ``form_chain`` raises.
     """
-    names = [gate.name for gate in gates(form_chain(form, residual_gate=residual_gate))]
+    names = [gate.name for gate in gates(form_chain(form, residual_gate=residual_gate, processors=processors))]
     if not isinstance(prior, str):
         if len(prior) != len(names):
             raise InputError(
@@ -174,7 +209,7 @@ def prior_logits(prior: str | Sequence[float], form: str, *, residual_gate: bool
         raise InputError(f"unknown prior {prior!r}; allowed: {', '.join(PRIORS)}, or one number for each gate")
     start = cell_decision("bn_pre", residual=False)
     towards = {gate.name: 1.0 if gate.open == start[gate.name] else -1.0 for gate in gates(FORMS[form])}
-    return tuple(PRIORS[prior] * towards[name] for name in names)
+    return tuple(PRIORS[prior] * towards.get(name, 1.0) for name in names)  # open is without a further processor
 
 
 def _check_decision(chain: Chain, decision: Mapping[str, str]) -> None:
@@ -184,6 +219,47 @@ def _check_decision(chain: Chain, decision: Mapping[str, str]) -> None:
             raise InputError(f"the chain has no gate {name!r}; its gates: {', '.join(known) or 'none'}")
         if side not in known[name].inputs:
             raise InputError(f"gate {name!r} cannot pass on {side!r}; allowed: {' or '.join(known[name].inputs)}")
+
+
+def _check_processors(chain: Chain, names: Sequence[str]) -> None:
+    if isinstance(names, str):
+        raise InputError(f"processors must be a sequence of names, such as [{names!r}]; the text {names!r} was given")
+    values = [node.name for node in chain]
+    for name in names:
+        if name not in PROCESSORS:
+            raise InputError(f"unknown processor {name!r}; allowed: {', '.join(PROCESSORS)}")
+        if list(names).count(name) > 1:
+            raise InputError(f"processor {name!r} is named more than once; name each once")
+        reads, beside = PROCESSORS[name].reads, PROCESSORS[name].beside
+        if name in values:
+            raise InputError(f"processor {name!r} has the name of one of the form's own values; choose another name")
+        if beside not in values or reads not in (INPUT, *values[: values.index(beside) + 1]):
+            raise InputError(
+                f"processor {name!r} reads {reads!r} and stands beside {beside!r}; both must be among the form's "
+                f"values, and what it reads not after what it stands beside. In order they are {', '.join(values)}"
+            )
+
+
+def _with_processors(chain: Chain, names: Sequence[str]) -> Chain:
+    """The chain with each processor and its gate behind the value that it stands beside."""
+    alias: dict[str, str] = {}
+    kept: list[Node] = []
+    for node in chain:
+        kept.append(_rewired(node, alias))
+        for name in names:
+            processor = PROCESSORS[name]
+            if processor.beside == node.name:
+                gate = Gate(processor_gate(name), open=node.name, closed=name)
+                kept += [_rewired(Op(name, name, (processor.reads,)), alias), _rewired(gate, alias)]
+                alias[node.name] = gate.name
+    return tuple(kept)
+
+
+def _rewired(node: Node, alias: Mapping[str, str]) -> Node:
+    """The node with the inputs that have an alias read by it."""
+    if isinstance(node, Gate):
+        return replace(node, open=alias.get(node.open, node.open), closed=alias.get(node.closed, node.closed))
+    return replace(node, inputs=tuple(alias.get(name, name) for name in node.inputs))
 
 
 def _reachable(nodes: Sequence[Node], output: str) -> Chain:

@@ -36,14 +36,17 @@ class Readout(nn.Module):
         return x.movedim(self.axis, 1).flatten(2).mean(2) if x.ndim > 2 else x
 
 
-def certain_network(make, decision):
+def certain_network(make, decision, processors=()):
     """A unit whose channel gates are at the decision for all that floats can say, with lived-in statistics."""
-    unit = MultiGatedUnit(make().double(), gates="channel")
+    unit = MultiGatedUnit(make().double(), gates="channel", processors=processors)
     with torch.no_grad():
         for norm in ("bn", "bn_post"):
             unit.operations[norm].running_mean.normal_()
             unit.operations[norm].running_var.uniform_(0.5, 2)
             unit.operations[norm].weight.uniform_(0.5, 2)
+        for name in processors:
+            for weight in unit.operations[name].parameters():
+                weight.uniform_(-1, 2)
         for logits, gate in zip(unit.gates.logits, gates(unit.chain), strict=True):
             logits.fill_(60.0 if decision[gate.name] == gate.open else -60.0)
     return nn.Sequential(unit, Readout(unit.channel_axis))
@@ -55,6 +58,30 @@ def test_a_certain_network_hardens_to_the_same_function(layer):
     torch.manual_seed(0)
     for decision in reference.decisions(gates(MultiGatedUnit(make()).chain)):
         soft = certain_network(make, decision)
+        x = torch.randn(shape, dtype=torch.float64)
+        with torch.no_grad():
+            own_answers = soft.eval()(x)
+        hardened = harden(soft, [(x, own_answers)], loss=F.mse_loss)
+        assert hardened.largest_difference < 1e-9
+        assert {d.gate: d.side for d in hardened.decisions}.items() <= decision.items()
+        assert not any(type(module).__module__.startswith("mgu") for module in hardened.model[0].modules())
+
+
+NORMS = ("rms_norm", "group_norm", "instance_norm")
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("layer", [*LAYERS, "linear-rank6"])
+def test_a_certain_network_with_processors_hardens_to_the_same_function(layer, norm):
+    """All decisions of its own gates; a linear layer without positions has but one value in a group of channels."""
+    make, shape = {**LAYERS, "linear-rank6": (lambda: nn.Linear(3, 4), (6, 2, 3, 2, 2, 3))}[layer]
+    processors = (norm, "squeeze_excite") if layer != "linear" or norm == "rms_norm" else ("squeeze_excite",)
+    torch.manual_seed(0)
+    chain = MultiGatedUnit(make(), processors=processors).chain
+    own = [gate for gate in gates(chain) if gate.name.startswith(("with_", "norm", "residual"))]
+    for part in reference.decisions(own):
+        decision = {"bn_order": "bn_pre", "bn_ln": "bn_order", "skip": "residual", **part}
+        soft = certain_network(make, decision, processors)
         x = torch.randn(shape, dtype=torch.float64)
         with torch.no_grad():
             own_answers = soft.eval()(x)
@@ -125,11 +152,22 @@ def test_figures_are_those_of_the_two_networks_and_the_soft_one_is_as_before():
     assert f"hard: accuracy {100 * hardened.hard_acc:.2f} %" in hardened.text()
 
 
-def test_the_plain_network_runs_where_mgu_cannot_be_imported(tmp_path):
-    hardened = harden(trained_like_network(), batches())
-    x = batches(1)[0][0]
-    torch.export.save(torch.export.export(hardened.model, (x,)), tmp_path / "plain.pt2")
-    torch.save({"x": x, "y": hardened.model(x).detach()}, tmp_path / "sample.pt")
+def hardened_with(norm):
+    """A plain unit of a further norm and squeeze-and-excitation, and an input."""
+    decision = {"bn_order": "bn_pre", "bn_ln": "bn_order", f"with_{norm}": norm, "norm": f"with_{norm}"}
+    decision |= {"with_squeeze_excite": "squeeze_excite", "residual": "with_squeeze_excite", "skip": "residual"}
+    soft = certain_network(LAYERS["conv2d"][0], decision, (norm, "squeeze_excite"))
+    x = torch.randn(LAYERS["conv2d"][1], dtype=torch.float64)
+    plain = harden(soft, [(x, soft.eval()(x).detach())], loss=F.mse_loss).model[0]
+    assert {norm, "squeeze_excite_squeeze"} <= dict(plain.named_children()).keys()
+    return plain, x
+
+
+@pytest.mark.parametrize("norm", [None, *NORMS])
+def test_the_plain_network_runs_where_mgu_cannot_be_imported(tmp_path, norm):
+    plain, x = hardened_with(norm) if norm else (harden(trained_like_network(), batches()).model, batches(1)[0][0])
+    torch.export.save(torch.export.export(plain, (x,)), tmp_path / "plain.pt2")
+    torch.save({"x": x, "y": plain(x).detach()}, tmp_path / "sample.pt")
     script = """
 import sys
 sys.modules["mgu"] = None

@@ -101,12 +101,13 @@ GATE_REFERENCES = {
 }
 
 
-def expected_output(unit, x, form, training, residual_gate):
+def expected_output(unit, x, form, training, residual_gate, processors=()):
     axis = unit.channel_axis
     operations = unit.operations
     gates = [reference.sigmoid(logits) for logits in GATE_REFERENCES[kind_of(unit)](unit, x, axis)]
     gates = [reference.spread(gate, x.ndim, axis) if gate.ndim < x.ndim else gate for gate in gates]
-    norms = {name: arrays(operations[name]) for name in operations if hasattr(operations[name], "eps")}
+    norms = {name: arrays(operations[name]) for name in ("bn", "bn_post", "ln", "ln_linear") if name in operations}
+    norms |= {name: arrays(operations[name]) for name in processors}
     layer, bypass = as_function(operations["linear"]), as_function(operations["bypass"])
     return reference.FORMS[form](x, layer, bypass, gates, norms, axis, training=training, residual_gate=residual_gate)
 
@@ -140,6 +141,32 @@ def test_without_the_residual_gate_there_are_four_gates_and_no_sum(form):
     np.testing.assert_allclose(unit(torch.from_numpy(x)).detach().numpy(), expected, rtol=0, atol=1e-6)
 
 
+PROCESSORS = [("rms_norm",), ("group_norm",), ("instance_norm",), ("squeeze_excite",)]
+PROCESSORS += [("squeeze_excite", "instance_norm", "rms_norm", "group_norm")]
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("layer", ["linear-rank3", "linear-rank5", "conv1d", "conv2d", "conv3d"])
+@pytest.mark.parametrize("gates", GATES)
+@pytest.mark.parametrize("processors", PROCESSORS, ids="+".join)
+@pytest.mark.parametrize("form", FORMS)
+def test_output_with_processors_is_that_of_the_equations(form, processors, gates, layer, training):
+    make, shape = LAYERS[layer]
+    unit = MultiGatedUnit(make().double(), gates=gates, form=form, processors=processors)
+    unit = randomised(unit).train(training)
+    x = np.random.default_rng(0).normal(size=shape)
+    expected = expected_output(unit, x, form, training, True, processors)
+    np.testing.assert_allclose(unit(torch.from_numpy(x)).detach().numpy(), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("processors", [("rms_norm",), ("squeeze_excite",)], ids="+".join)
+def test_output_with_processors_without_positions_and_residual_gate(processors):
+    unit = randomised(MultiGatedUnit(nn.Linear(5, 7).double(), residual_gate=False, processors=processors))
+    x = np.random.default_rng(0).normal(size=(6, 5))
+    expected = expected_output(unit, x, "code", True, False, processors)
+    np.testing.assert_allclose(unit(torch.from_numpy(x)).detach().numpy(), expected, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("layer", ["linear", "conv1d", "conv2d-grouped", "conv3d"])
 @pytest.mark.parametrize("gates", GATES)
 @pytest.mark.parametrize("form", FORMS)
@@ -147,6 +174,18 @@ def test_gradients_are_those_of_finite_differences(form, gates, layer):
     make, shape = LAYERS[layer]
     unit = randomised(MultiGatedUnit(make().double(), gates=gates, form=form))
     x = torch.randn(2, *shape[1:], dtype=torch.float64, requires_grad=True)
+    check_gradients(unit, x)
+
+
+@pytest.mark.parametrize("layer", ["linear-rank3", "conv2d"])
+@pytest.mark.parametrize("processors", PROCESSORS, ids="+".join)
+def test_gradients_with_processors_are_those_of_finite_differences(processors, layer):
+    make, shape = LAYERS[layer]
+    unit = randomised(MultiGatedUnit(make().double(), processors=processors))
+    check_gradients(unit, torch.randn(2, *shape[1:], dtype=torch.float64, requires_grad=True))
+
+
+def check_gradients(unit, x):
     names, weights = zip(*unit.named_parameters(), strict=True)
 
     def function(x, *weights):

@@ -14,6 +14,7 @@ from mgu.errors import InputError
 from mgu.history import Decision
 from mgu.torch.explain import decided, evaluating, explain, mean_loss
 from mgu.torch.norms import BatchNorm, LayerNorm
+from mgu.torch.processors import GroupNorm, InstanceNorm, RMSNorm, SqueezeExcite
 from mgu.torch.unit import MultiGatedUnit
 from mgu.wiring import Op, evaluate, gates
 from mgu.wiring import harden as harden_chain
@@ -59,7 +60,8 @@ def harden(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], loss: Los
     The gates are decided one after the other, over all units, the most certain first: the side with the lower mean
     ``loss`` on the batches, the decisions before it in force, is taken, and of equals the one that was more open. Gates
     that a decision leaves without a reader need none. Each unit becomes a ``torch.fx.GraphModule`` of torch's layers,
-    which needs no mgu to run; operations that nobody reads any more, the bypass too, are gone.
+    which needs no mgu to run; operations that nobody reads any more, the bypass too, are gone. A processor of one's own
+    stays the module that it is.
 
     Each batch is a tuple of x and labels. Raises InputError where the model has no unit, or there is no labelled batch.
     """
@@ -118,8 +120,11 @@ def _batch_norm(graph: fx.Graph, root: nn.Module, name: str, module: BatchNorm, 
     return graph.call_method("reshape", (normed, graph.call_method("size", (x,))))
 
 
-def _layer_norm(graph: fx.Graph, root: nn.Module, name: str, module: LayerNorm, rank: int, x: fx.Node) -> fx.Node:
-    norm = nn.LayerNorm(module.channels, module.eps).to(module.weight)
+def _last_axis_norm(
+    graph: fx.Graph, root: nn.Module, name: str, module: LayerNorm | RMSNorm, rank: int, x: fx.Node
+) -> fx.Node:
+    kind = nn.LayerNorm if isinstance(module, LayerNorm) else nn.RMSNorm
+    norm = kind(module.channels, module.eps).to(module.weight)
     norm.load_state_dict(module.state_dict())
     if module.channel_axis == -1:
         return _call(graph, root, name, norm, rank, x)
@@ -127,10 +132,36 @@ def _layer_norm(graph: fx.Graph, root: nn.Module, name: str, module: LayerNorm, 
     return graph.call_method("movedim", (normed, -1, 1))
 
 
+def _group_norm(graph: fx.Graph, root: nn.Module, name: str, module: GroupNorm, rank: int, x: fx.Node) -> fx.Node:
+    norm = nn.GroupNorm(module.groups, module.channels, module.eps).to(module.weight)
+    norm.load_state_dict(module.state_dict())
+    if module.channel_axis == 1:
+        return _call(graph, root, name, norm, rank, x)
+    normed = _call(graph, root, name, norm, rank, graph.call_method("movedim", (x, -1, 1)))
+    return graph.call_method("movedim", (normed, 1, -1))
+
+
+def _squeeze_excite(
+    graph: fx.Graph, root: nn.Module, name: str, module: SqueezeExcite, rank: int, x: fx.Node
+) -> fx.Node:
+    positions = range(2, rank) if module.channel_axis == 1 else range(1, rank - 1)
+    value = graph.call_method("mean", (x, tuple(positions))) if positions else x
+    steps = (("squeeze", module.squeeze), ("relu", nn.ReLU()), ("excite", module.excite), ("sigmoid", nn.Sigmoid()))
+    for step, layer in steps:
+        value = _call(graph, root, f"{name}_{step}", layer, rank, value)
+    for axis in positions:
+        value = graph.call_method("unsqueeze", (value, axis))
+    return graph.call_function(operator.mul, (x, value))
+
+
 #: How the operations that are not torch's own layers already are written with them.
 _EMIT: Mapping[type[nn.Module], Callable[..., fx.Node]] = {
     BatchNorm: _batch_norm,
-    LayerNorm: _layer_norm,
+    LayerNorm: _last_axis_norm,
+    RMSNorm: _last_axis_norm,
+    GroupNorm: _group_norm,
+    InstanceNorm: _group_norm,
+    SqueezeExcite: _squeeze_excite,
     nn.Sequential: _sequential,
 }
 

@@ -23,7 +23,7 @@ def build_network(architecture: Architecture, input_shape: tuple[int, ...], clas
     It takes (batch, *input_shape), input_shape being (channels, *positions) with 0 to 3 position axes (linear layers
     for 0), and gives logits (batch, classes): the layers, global average pooling, dropout, and a linear readout. The
     layers are MultiGatedUnits where the architecture has no cell (``unit`` are their options: gates, prior,
-    residual_gate, form), else that cell; a residual starts at the second layer.
+    residual_gate, form, processors), else that cell; a residual starts at the second layer.
 
     Raises InputError where the layout does not fit the input, or where an option or an activation is unknown.
 
@@ -46,9 +46,18 @@ def count_weights(module: nn.Module) -> int:
 
 
 def model_size(architecture: Architecture, input_shape: tuple[int, ...], classes: int, **unit: Any) -> int:
-    """``count_weights`` of the network that ``build_network`` would build, without memory for its weights."""
-    with torch.device("meta"):
-        return count_weights(build_network(architecture, input_shape, classes, **unit))
+    """``count_weights`` of the network that ``build_network`` would build, without memory for its weights.
+
+    Raises InputError as ``build_network`` does, and where the network does not take the input: group and instance norm
+    need positions.
+    """
+    with torch.device("meta"), torch.no_grad():
+        network = build_network(architecture, input_shape, classes, **unit).eval()
+        if architecture.cell is None:
+            network(
+                torch.empty(1, *input_shape)
+            )  # a processor that does not take the input says so before any training
+        return count_weights(network)
 
 
 def _block(architecture: Architecture, plan: LayerPlan, index: int, unit: dict[str, Any]) -> nn.Module:

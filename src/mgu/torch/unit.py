@@ -13,6 +13,7 @@ from mgu.torch.gates import everywhere, make_gates, mix
 from mgu.torch.layers import Wrapped
 from mgu.torch.mixture import Mixture
 from mgu.torch.norms import BatchNorm, LayerNorm
+from mgu.torch.processors import GroupNorm, InstanceNorm, RMSNorm, SqueezeExcite
 from mgu.wiring import INPUT, Chain, Gate, Op, evaluate, form_chain, prior_logits
 from mgu.wiring import gates as chain_gates
 
@@ -36,16 +37,23 @@ class Add(nn.Module):
         return x + y
 
 
-#: What each kind of operation of the chain is, made for a wrapped layer and an activation. Bypasses have their own.
-OPERATIONS: Mapping[str, Callable[[Wrapped, nn.Module], nn.Module]] = {
+def _over_channels(kind: Callable[..., nn.Module]) -> Callable[[Wrapped, nn.Module], nn.Module]:
+    """How a module that needs the channels and their axis is made."""
+    return lambda wrapped, activation: kind(wrapped.out_channels, wrapped.channel_axis, **wrapped.placement())
+
+
+#: What each kind of operation of the chain is, made for a wrapped layer and an activation. Bypasses have their own. A
+#: processor of one's own is added by ``OPERATIONS[name] = ...``: a function of the layer with its ``out_channels`` and
+#: ``channel_axis``, and of the activation, that makes a module from values of the layer's output shape to such values.
+OPERATIONS: dict[str, Callable[[Wrapped, nn.Module], nn.Module]] = {
     "layer": lambda wrapped, activation: wrapped.layer,
     "activation": lambda wrapped, activation: copy.deepcopy(activation),
-    "batch_norm": lambda wrapped, activation: BatchNorm(
-        wrapped.out_channels, wrapped.channel_axis, **wrapped.placement()
-    ),
-    "layer_norm": lambda wrapped, activation: LayerNorm(
-        wrapped.out_channels, wrapped.channel_axis, **wrapped.placement()
-    ),
+    "batch_norm": _over_channels(BatchNorm),
+    "layer_norm": _over_channels(LayerNorm),
+    "rms_norm": _over_channels(RMSNorm),
+    "group_norm": _over_channels(GroupNorm),
+    "instance_norm": _over_channels(InstanceNorm),
+    "squeeze_excite": _over_channels(SqueezeExcite),
     "add": lambda wrapped, activation: Add(),
 }
 
@@ -67,7 +75,7 @@ class ChainBlock(nn.Module):
         made = _activation(activation)
 
         def make(op: Op) -> nn.Module:
-            return make_bypass(bypass, wrapped) if op.kind == "bypass" else OPERATIONS[op.kind](wrapped, made)
+            return make_bypass(bypass, wrapped) if op.kind == "bypass" else _operation(op.kind)(wrapped, made)
 
         self.operations = nn.ModuleDict({op.name: make(op) for op in chain if isinstance(op, Op)})
 
@@ -114,13 +122,16 @@ class MultiGatedUnit(ChainBlock):
     the layer keeps its input's shape, else pooling and a 1 x 1 projection ("shortcut"). ``activation`` is a name or a
     module. ``gates`` is one of replica (the paper's), depthwise, squeeze, channel. ``prior`` is where the gates start:
     "plain" (towards A(BN(L)) without residual and skip), "neutral" (one half each, the paper's), or one logit a gate in
-    the order above. Without ``residual_gate`` y4 is y3. ``in_channels``, ``out_channels`` and ``channel_axis`` (1 or
-    -1) are for modules that do not say them.
+    evaluation order. Without ``residual_gate`` y4 is y3. ``processors`` are further ones by name, each with a gate that
+    is open without it: rms_norm, group_norm and instance_norm of A(L), each against y2 and those named before it;
+    squeeze_excite of y3; and what one adds to ``mgu.wiring.PROCESSORS`` and ``mgu.torch.OPERATIONS``. ``in_channels``,
+    ``out_channels`` and ``channel_axis`` (1 or -1) are for modules that do not say them.
 
     x is (batch, channels, *positions) for convolutions and (batch, *positions, features) for Linear; the output has the
     shape of L. Raises InputError for an unknown name, for a prior of the wrong length, for channels that cannot be
     known, for a layer that a bypass or gate kind does not take or whose weights nothing draws anew, and for an input
-    without a batch axis or with other channels than the layer's.
+    without a batch axis, with other channels than the layer's, or without the positions that group_norm and
+    instance_norm need.
 
     Source: Damian & Piciu 2020, section 4.2 (code form) and equations 1 to 19 (equations form).
     """
@@ -135,15 +146,17 @@ class MultiGatedUnit(ChainBlock):
         residual_gate: bool = True,
         form: str = "code",
         bypass: str = "replica",
+        processors: Sequence[str] = (),
         in_channels: int | None = None,
         out_channels: int | None = None,
         channel_axis: int | None = None,
     ) -> None:
         wrapped = Wrapped.of(layer, in_channels, out_channels, channel_axis)
-        chain = form_chain(form, residual_gate=residual_gate)
+        chain = form_chain(form, residual_gate=residual_gate, processors=processors)
         super().__init__(wrapped, chain, activation, bypass)
         self.gate_names = tuple(gate.name for gate in chain_gates(chain))
-        self.gates = make_gates(gates, wrapped, prior_logits(prior, form, residual_gate=residual_gate))
+        priors = prior_logits(prior, form, residual_gate=residual_gate, processors=processors)
+        self.gates = make_gates(gates, wrapped, priors)
         self.sharpness = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
@@ -171,6 +184,12 @@ class MultiGatedUnit(ChainBlock):
         if self.sharpness != 1:
             logits = tuple(self.sharpness * values for values in logits)
         return dict(zip(self.gate_names, logits, strict=True))
+
+
+def _operation(kind: str) -> Callable[[Wrapped, nn.Module], nn.Module]:
+    if kind not in OPERATIONS:
+        raise InputError(f"operation {kind!r} has no module; add one by OPERATIONS[{kind!r}] = ...")
+    return OPERATIONS[kind]
 
 
 def _activation(activation: str | nn.Module) -> nn.Module:
