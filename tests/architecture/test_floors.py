@@ -37,7 +37,7 @@ NEIGHBOURS = {
     ("spaces", "layouts"),
     ("spaces", "wiring"),
 }
-NEIGHBOURS |= {("report", "study"), ("__main__", "cli")}
+NEIGHBOURS |= {("report", "study"), ("torch", "measure"), ("__main__", "cli")}
 
 
 def room(path):
