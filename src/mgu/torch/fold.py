@@ -28,8 +28,8 @@ def fold(model: nn.Module, input_shape: Sequence[int]) -> nn.Module:
 
     Outputs are the same up to rounding. A norm stays where others read the layer's output too, where an activation
     lies between, where the layer is called twice, and behind a Linear that gives positions, whose axis 1 it is over.
-    The model takes (batch, *input_shape) and is as before afterwards; the new one is on the CPU. Raises InputError for layers and functions that
-    ``save`` does not take either, and for an input shape that does not fit.
+    The model takes (batch, *input_shape) and is as before afterwards; the new one is on the CPU. Raises InputError for
+    layers and functions that ``save`` does not take either, and for an input shape that does not fit.
 
     Source: Jacob et al. 2018, "Quantization and training of neural networks", section 3.2.
     """

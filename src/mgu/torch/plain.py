@@ -79,6 +79,8 @@ class Network:
         for step in self.steps:
             _check_step(step, targets, known)
             known.add(step.name)
+        unread = self.layers.keys() - {step.target for step in self.steps if step.op == "layer"}
+        _require(not unread, f"no step calls {', '.join(sorted(unread))}")
         _require(self.output in known, f"the output {self.output!r} is none of the values")
         return self
 

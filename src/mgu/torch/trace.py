@@ -16,7 +16,7 @@ _FUNCTION_NAMES = {function: name for name, function in FUNCTIONS.items()}
 
 
 class _LayerTracer(fx.Tracer):
-    """Looks into modules of one's own, and not into torch's layers or the unit."""
+    """Looks into modules of one's own, but not into torch's layers or mgu's."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return super().is_leaf_module(m, module_qualified_name) or type(m).__module__.startswith("mgu.")
@@ -28,8 +28,10 @@ def trace(model: nn.Module) -> tuple[Network, dict[str, Tensor]]:
     The model takes one tensor and gives one; in evaluation mode, what it does must not depend on the numbers in it.
     Raises InputError for a layer, function or argument that is not in the tables of ``mgu.torch.vocabulary``.
     """
+    tracer = _LayerTracer()
+    model = nn.Sequential(model) if tracer.is_leaf_module(model, "") else model
     with evaluating(model):
-        graph = _traced(model)
+        graph = _traced(tracer, model)
     modules = dict(model.named_modules())
     taken, taken_values = set[str](), {INPUT}
     layers: dict[str, str] = {}
@@ -61,10 +63,7 @@ def trace(model: nn.Module) -> tuple[Network, dict[str, Tensor]]:
     return Network(made, tuple(steps), values[output].value).checked(), weights
 
 
-def _traced(model: nn.Module) -> fx.Graph:
-    tracer = _LayerTracer()
-    if tracer.is_leaf_module(model, ""):
-        model = nn.Sequential(model)
+def _traced(tracer: fx.Tracer, model: nn.Module) -> fx.Graph:
     try:
         graph = tracer.trace(model)
     except Exception as error:  # torch's own and whatever a forward of one's own raises for a stand-in
