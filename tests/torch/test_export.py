@@ -334,9 +334,30 @@ def test_names_of_layers_are_never_code(tmp_path):
         torch.testing.assert_close(again(x), network(x))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_the_number_format_comes_back(dtype, tmp_path):
+    network, x = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).to(dtype).eval(), torch.randn(4, 3, dtype=dtype)
+    save(network, tmp_path, torch.Size([3]))
+    assert read_card(tmp_path).dtype == str(dtype).removeprefix("torch.")
+    with torch.no_grad():
+        for again in (load(tmp_path), run_source(tmp_path)["load"](tmp_path)):
+            torch.testing.assert_close(again(x), network(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("shape", [3, "ab", (1.5,), (-1,), (0, 2), None])
+def test_an_input_shape_is_whole_numbers(shape, tmp_path):
+    with pytest.raises(InputError, match="in whole numbers above 0"):
+        save(small_network(), tmp_path, shape)
+
+
 class Two(nn.Module):
     def forward(self, x):
         return x, x
+
+
+class TakesTwo(nn.Module):
+    def forward(self, x, y):
+        return x + y
 
 
 class OfData(nn.Module):
@@ -375,6 +396,7 @@ REFUSED = {
     "a layer": (lambda: nn.Sequential(nn.Linear(2, 2), nn.Hardshrink()), "'1' is a Hardshrink, .*Linear, Conv1d"),
     "a subclass": (lambda: nn.LazyLinear(2), "LazyLinear"),
     "a function": (lambda: nn.Sequential(Reads()), "special_erf"),
+    "two inputs": (TakesTwo, "takes none, or several"),
     "two outputs": (Two, "gives several"),
     "a condition": (OfData, "cannot be followed layer by layer"),
     "hooks": (hooked, "has hooks"),

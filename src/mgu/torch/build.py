@@ -1,6 +1,7 @@
 """From a network as data to a module: only what the tables hold is built, and weights must fit exactly."""
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +29,17 @@ def build(network: Network, weights: Mapping[str, Tensor], input_shape: tuple[in
         attempt("the network does not run", module, x)
     attempt("the weights are others", module.load_state_dict, dict(weights), strict=True, assign=True)
     return module
+
+
+def as_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
+    """An input shape without the batch. Raises InputError for what is not whole numbers above 0."""
+    try:
+        shape = tuple(operator.index(length) for length in input_shape)
+        if min(shape, default=1) > 0:
+            return shape
+    except TypeError:
+        pass
+    raise InputError(f"an input shape is (channels, *positions) in whole numbers above 0; {input_shape!r} arrived")
 
 
 def dtype_of(weights: Mapping[str, Tensor]) -> torch.dtype:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mgu.errors import InputError
 from mgu.files import write_whole
-from mgu.torch.build import agree, attempt, build, check_classes, dtype_of
+from mgu.torch.build import agree, as_shape, attempt, build, check_classes, dtype_of
 from mgu.torch.plain import Network
 from mgu.torch.source import source
 from mgu.torch.trace import on_cpu, trace
@@ -50,7 +50,7 @@ def save(
     for layers or functions that cannot be saved, for weights of several number formats, for an input shape that does
     not fit, for a card that is not plain JSON data, and where the folder is a file.
     """
-    folder, shape = Path(folder), tuple(int(length) for length in input_shape)
+    folder, shape = Path(folder), as_shape(input_shape)
     network, weights = trace(model)
     rebuilt = build(network, weights, shape)
     kept = _plain(card or {})
@@ -91,7 +91,7 @@ def load(folder: str | Path) -> nn.Module:
         raise InputError(f"{folder / WEIGHTS} is not as it was written: its SHA-256 is not that in {DESCRIPTION}")
     tensors: dict[str, Tensor] = attempt(f"{folder / WEIGHTS}", safetensors.torch.load, weights)
     try:
-        return build(Network.from_json(description), tensors, card.input_shape)
+        return build(Network.from_json(description), tensors, as_shape(card.input_shape))
     except InputError as error:
         raise InputError(f"{folder}: {error}") from error
 

@@ -9,7 +9,7 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from mgu.torch.build import build, dtype_of
+from mgu.torch.build import as_shape, build, dtype_of
 from mgu.torch.trace import trace
 
 #: Which norm becomes part of which layer, and how.
@@ -34,8 +34,9 @@ def fold(model: nn.Module, input_shape: Sequence[int]) -> nn.Module:
     Source: Jacob et al. 2018, "Quantization and training of neural networks", section 3.2.
     """
     network, weights = trace(model)
-    plain = build(network, weights, tuple(input_shape))
-    x = torch.zeros(2, *input_shape, dtype=dtype_of(weights))
+    shape = as_shape(input_shape)
+    plain = build(network, weights, shape)
+    x = torch.zeros(2, *shape, dtype=dtype_of(weights))
     with torch.no_grad():
         ShapeProp(plain).propagate(x)
         for norm in [node for node in plain.graph.nodes if _folds(plain, node)]:

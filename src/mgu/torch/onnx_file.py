@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mgu.errors import InputError
 from mgu.files import write_whole
-from mgu.torch.build import agree, attempt, check_classes, dtype_of
+from mgu.torch.build import agree, as_shape, attempt, check_classes, dtype_of
 from mgu.torch.trace import on_cpu
 
 INPUT, OUTPUT = "x", "y"
@@ -38,7 +38,7 @@ def to_onnx(
     take 2 GiB or more, for classes that are not one for each output, and for a model that torch.onnx cannot
     export.
     """
-    onnxruntime, shape, path = _needed(), tuple(input_shape), Path(path)
+    onnxruntime, shape, path = _needed(), as_shape(input_shape), Path(path)
     plain = on_cpu(model)
     samples = [_sample(plain, batch, shape) for batch in BATCHES]
     answers = [attempt("the network does not run", plain, x) for x in samples]

@@ -33,34 +33,16 @@ def trace(model: nn.Module) -> tuple[Network, dict[str, Tensor]]:
     with evaluating(model):
         graph = _traced(tracer, model)
     modules = dict(model.named_modules())
-    taken, taken_values = set[str](), {INPUT}
-    layers: dict[str, str] = {}
-    values: dict[fx.Node, Value] = {}
-    steps: list[Step] = []
-    for node in graph.nodes:
-        if node.op == "placeholder":
-            _need_one_input(values, node)
-            values[node] = Value(INPUT)
-        elif node.op == "output":
-            output = node.args[0]
-        else:
-            if node.op == "call_module" and node.target not in layers:
-                _need_layer(node.target, modules[node.target])
-                layers[node.target] = as_name(_path(node.target), taken)
-            op, target, args = _step(node, layers)
-            name = as_name(layers[node.target] if op == "layer" else node.name, taken_values)
-            kwargs = {key: _argument(value, values) for key, value in node.kwargs.items()}
-            steps.append(Step(name, op, target, _argument(args, values), kwargs))
-            values[node] = Value(name)
-    if not isinstance(output, fx.Node):
-        raise InputError("a network that gives one tensor can be saved; this one gives several, or a number")
-    made = {name: Layer(type(modules[path]).__name__, settings(modules[path])) for path, name in layers.items()}
+    names = _layer_names(graph, modules)
+    values = _values(graph, names)
+    steps = tuple(_step(node, names, values) for node in graph.nodes if node.op not in ("placeholder", "output"))
+    layers = {name: Layer(type(modules[path]).__name__, settings(modules[path])) for path, name in names.items()}
     weights = {
         f"{name}.{key}": weight.detach().cpu().contiguous().clone()
-        for path, name in layers.items()
+        for path, name in names.items()
         for key, weight in modules[path].state_dict().items()
     }
-    return Network(made, tuple(steps), values[output].value).checked(), weights
+    return Network(layers, steps, _output(graph, values)).checked(), weights
 
 
 def _traced(tracer: fx.Tracer, model: nn.Module) -> fx.Graph:
@@ -75,23 +57,55 @@ def _traced(tracer: fx.Tracer, model: nn.Module) -> fx.Graph:
     return graph
 
 
-def _path(target: str) -> str:
-    """A name for the layer at a path: "0.linear" is layer_0_linear."""
-    return f"layer_{target}" if target[0].isdigit() else target
+def _layer_names(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> dict[str, str]:
+    """A name for each layer that is called, by its path in the model: "0.linear" is layer_0_linear."""
+    taken = set[str]()
+    names = {}
+    for path in dict.fromkeys(str(node.target) for node in graph.nodes if node.op == "call_module"):
+        _need_layer(path, modules[path])
+        names[path] = as_name(f"layer_{path}" if path[0].isdigit() else path, taken)
+    return names
 
 
-def _step(node: fx.Node, layers: Mapping[str, str]) -> tuple[str, str, tuple[Any, ...]]:
-    """What a node does, as the kind of a step, its target and its arguments."""
-    target, args = node.target, tuple(node.args)
+def _values(graph: fx.Graph, names: Mapping[str, str]) -> dict[fx.Node, Value]:
+    """A name for the value of each node: x for the input, a layer's name for what it gives."""
+    first, *others = graph.nodes
+    if first.op != "placeholder" or any(node.op == "placeholder" for node in others):
+        raise InputError("a network that takes one tensor can be saved; this one takes none, or several")
+    taken = {INPUT}
+    values = {first: Value(INPUT)}
+    for node in others:
+        values[node] = Value(as_name(names.get(str(node.target), node.name), taken))
+    return values
+
+
+def _output(graph: fx.Graph, values: Mapping[fx.Node, Value]) -> str:
+    (answer,) = graph.output_node().args
+    if not isinstance(answer, fx.Node):
+        raise InputError("a network that gives one tensor can be saved; this one gives several, or a number")
+    return values[answer].value
+
+
+def _step(node: fx.Node, names: Mapping[str, str], values: Mapping[fx.Node, Value]) -> Step:
+    op, target = _target(node, names)
+    args = node.args[:1] if node.target is getattr else node.args
+    kwargs = {key: _argument(value, values) for key, value in node.kwargs.items()}
+    return Step(values[node].value, op, target, _argument(args, values), kwargs)
+
+
+def _target(node: fx.Node, names: Mapping[str, str]) -> tuple[str, str]:
+    """What a node does, as the kind of a step and its target."""
+    target: Any = node.target
     if node.op == "call_module":
-        return "layer", layers[str(target)], args
+        return "layer", names[target]
     if node.op == "call_method":
-        return "method", str(target), args
-    if target is getattr and args[1] == "shape":
-        return "method", "size", args[:1]
-    for op, names in (("operator", _OPERATOR_NAMES), ("function", _FUNCTION_NAMES)):
-        if node.op == "call_function" and target in names:
-            return op, names[target], args
+        return "method", target
+    if target is getattr and node.args[1] == "shape":
+        return "method", "size"
+    if node.op == "call_function" and target in _OPERATOR_NAMES:
+        return "operator", _OPERATOR_NAMES[target]
+    if node.op == "call_function" and target in _FUNCTION_NAMES:
+        return "function", _FUNCTION_NAMES[target]
     raise InputError(
         f"{node.name} is {getattr(target, '__name__', target)}, which cannot be saved; allowed: torch.nn's layers, "
         f"{', '.join((*OPERATORS, *FUNCTIONS))}"
@@ -112,11 +126,6 @@ def _need_layer(path: str, module: nn.Module) -> None:
         )
     if module._forward_hooks or module._forward_pre_hooks:
         raise InputError(f"{path!r} has hooks, which cannot be saved; remove them")
-
-
-def _need_one_input(values: Mapping[fx.Node, Value], node: fx.Node) -> None:
-    if values:
-        raise InputError(f"a network that takes one tensor can be saved; this one takes {node.name} besides")
 
 
 def on_cpu(model: nn.Module) -> nn.Module:
