@@ -39,7 +39,7 @@ NEIGHBOURS = {
     ("spaces", "layouts"),
     ("spaces", "wiring"),
 }
-NEIGHBOURS |= {("report", "study"), ("__main__", "cli")}
+NEIGHBOURS |= {("report", "study"), ("torch", "measure"), ("__main__", "cli")}
 NEIGHBOURS |= {("training", "samples"), ("training", "hardening"), ("hardening", "samples"), ("hardening", "training")}
 
 

@@ -1,9 +1,13 @@
-"""The PyTorch half: the unit, its gates, and networks of them."""
+"""The PyTorch half: the unit, its gates, networks of them, and what a trained one becomes."""
 
 from mgu.torch.explain import explain
+from mgu.torch.export import load, read_card, save
+from mgu.torch.fold import fold
 from mgu.torch.gates import GATES, GatingUnit
 from mgu.torch.harden import Hardened, harden
+from mgu.torch.latency import compare_latency, latency
 from mgu.torch.network import build_network, count_weights, model_size
+from mgu.torch.onnx_file import to_onnx
 from mgu.torch.unit import ACTIVATIONS, OPERATIONS, ChainBlock, MultiGatedUnit
 
 __all__ = [
@@ -15,8 +19,15 @@ __all__ = [
     "Hardened",
     "MultiGatedUnit",
     "build_network",
+    "compare_latency",
     "count_weights",
     "explain",
+    "fold",
     "harden",
+    "latency",
+    "load",
     "model_size",
+    "read_card",
+    "save",
+    "to_onnx",
 ]
