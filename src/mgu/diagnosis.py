@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mgu.wiring import Chain
+
 #: What each gate decides, in words, by the gate's name.
 TITLES: Mapping[str, str] = {
     "bn_order": "batch norm before or after the activation",
@@ -29,6 +31,10 @@ SIDES: Mapping[str, str] = {
     "residual": "Processed",
     "bypass": "Bypass",
 }
+
+#: The gates one side of which is an operation of its own, and what the other is called, whatever it is: where gates
+#: are decided, or left out, it is not what the form has there.
+_REST: Mapping[str, tuple[str, str]] = {"residual": ("sum", "No-residual"), "skip": ("bypass", "Processed")}
 
 #: A gate whose values are on average nearer to the middle than this has not decided (certainty is mean |2g - 1|).
 UNDECIDED_BELOW = 0.4
@@ -67,20 +73,22 @@ class GateReport:
 
     def lines(self, number: int) -> Iterator[str]:
         """The paper's lines for the gate, the ``number``-th of its unit."""
-        opened, closed = _side(self.open), _side(self.closed)
+        opened, closed = side_words(self.name, self.open), side_words(self.name, self.closed)
         yield f"Analysing 'Gate{number} - {TITLES.get(self.name, self.name)}'"
         yield f"Gate rule: `gate * {opened} + (1 - gate) * {closed}`"
         yield (f"Gate mean: {self.mean:.2f}, median: {self.median:.2f}, min/max: {self.minimum:.2f}/{self.maximum:.2f}")
-        yield f"Gate opened for: {_side(self.opened_for)}"
+        yield f"Gate opened for: {side_words(self.name, self.opened_for)}"
 
 
 @dataclass(frozen=True)
 class UnitReport:
-    """One unit's gates, in order. ``input_shape`` is (channels, *positions), or (*positions, features) for Linear."""
+    """One unit's gates, in order, and the chain that they are in. ``input_shape`` is (channels, *positions), or
+    (*positions, features) for Linear."""
 
     name: str
     input_shape: tuple[int, ...]
     gates: tuple[GateReport, ...]
+    chain: Chain
 
     def lines(self) -> Iterator[str]:
         """The paper's lines for the unit."""
@@ -120,8 +128,10 @@ class Diagnosis:
         return (*_all_skip(self.units), *_undecided(self.units), *_saturated(self.units), *_uniform(self.units))
 
 
-def _side(value: str) -> str:
-    return SIDES.get(value, value)
+def side_words(gate: str, value: str) -> str:
+    """What a side of a gate is called in words; the name of its value where it has none."""
+    named, rest = _REST.get(gate, (value, ""))
+    return SIDES.get(value, value) if value == named else rest
 
 
 def _named(units: Sequence[UnitReport]) -> Iterator[tuple[str, GateReport]]:
@@ -168,6 +178,6 @@ def _uniform(units: Sequence[UnitReport]) -> Iterator[Alarm]:
         if len(gates) > 1 and len(sides) == 1 and decided:
             yield Alarm(
                 "uniform",
-                f"gate {name} is opened for {_side(sides.pop())} in all {len(gates)} units",
+                f"gate {name} is opened for {side_words(name, sides.pop())} in all {len(gates)} units",
                 "This choice does not differ by layer: a plain network with it everywhere would do as well",
             )
