@@ -42,7 +42,8 @@ def epochs_figure(history: Sequence[Epoch], gates: Iterable[Gate | GateReport] =
         axes.set_yticks([0, 0.5, 1], [wrapped(closed), "½", wrapped(opened)], fontsize=8)
         axes.set_title(plain_text(gate_title(gate)), fontsize=9, loc="left")
         axes.grid(alpha=0.25)
-    panels[-1].set_xlabel("epoch")
+    panels[-1].set_xlabel("epoch", fontsize=9)
+    panels[-1].tick_params(axis="x", labelsize=8)
     _add_legend(figure, panels)
     figure.set_label(
         f"Mean of {len(names)} gates by epoch, a line for each of {len(units)} units. After epoch {epochs[-1].epoch}, "

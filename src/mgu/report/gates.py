@@ -100,7 +100,9 @@ def means_figure(diagnosis: Diagnosis) -> Figure:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     width = figure.get_figwidth()
-    figure.colorbar(mesh, ax=axes, location="bottom", aspect=8 * width, label="mean of the gate, 0 closed to 1 open")
+    legend = figure.colorbar(mesh, ax=axes, location="bottom", aspect=8 * width)
+    legend.set_label("mean of the gate, 0 closed to 1 open", fontsize=9)
+    legend.ax.tick_params(labelsize=8)
     figure.set_label(f"Mean of each gate in each of {len(units)} units. {chosen(table)}")
     return figure
 
