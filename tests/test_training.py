@@ -116,7 +116,7 @@ def test_clocks_count_what_they_say(data, monkeypatch):
         now[0] += 1000
 
     monkeypatch.setattr(training._Run, "_step", costing(1, training._Run._step))
-    monkeypatch.setattr(training, "_on_device", costing(5, training._on_device))
+    monkeypatch.setattr(training, "on_device", costing(15, training.on_device))
     monkeypatch.setattr(training._Run, "evaluate", costing(10, training._Run.evaluate))
     monkeypatch.setattr(training._Run, "_undone", costing(100, training._Run._undone))
     result = fit(PLAIN, data, Recipe(epochs=3, batch_size=50), on_epoch=callback).result

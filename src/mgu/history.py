@@ -21,13 +21,49 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What one gate of a unit was decided to pass on. ``certainty`` is mean |2g - 1| of the gate's values;
+    ``loss_change`` what this decision alone added to the mean loss, those made before it being in force."""
+
+    unit: str
+    gate: str
+    side: str
+    certainty: float
+    loss_change: float
+
+
+@dataclass(frozen=True)
+class Hardening:
+    """The plain network that a trained MGU network became. Accuracies are fractions, those after fine-tuning.
+
+    ``decided_val_acc`` is the validation accuracy right after the gates were decided, ``largest_difference`` the
+    largest absolute difference of the outputs then. ``epochs`` of fine-tuning followed. ``duration_s`` is the wall time
+    of all of it, which is not in the run's ``tts_s``. Latencies are seconds a batch of ``latency_batch`` in evaluation
+    mode.
+    """
+
+    model_size: int
+    decisions: tuple[Decision, ...]
+    decided_val_acc: float
+    largest_difference: float
+    epochs: int
+    duration_s: float
+    val_acc: float
+    val_loss: float
+    test_acc: float
+    latency_batch: int
+    soft_latency_s: float
+    latency_s: float
+
+
+@dataclass(frozen=True)
 class Result:
     """How a training run ended. Accuracies are fractions in 0..1, those of the epoch with the best validation accuracy.
 
     ``status`` is "finished", "diverged" (a loss that is not finite) or "failed" (an error, told in ``message``).
     ``tts_s`` is wall time from the first touch of the data to the end of the test evaluation; ``train_s`` is the part
     spent in training steps; ``compile_s`` is the time of compilation and of a first step of each batch size, which is
-    in neither.
+    in neither. ``hardening`` is of MGU networks that were hardened after training.
     """
 
     status: str
@@ -40,3 +76,4 @@ class Result:
     best_epoch: int | None = None
     history: tuple[Epoch, ...] = ()
     message: str = ""
+    hardening: Hardening | None = None

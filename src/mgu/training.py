@@ -10,13 +10,13 @@ from typing import Any
 import torch
 import torch._dynamo  # the first optimizer would import it, on the first trial's clock
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from mgu.data import DataSet, Split
-from mgu.data.arrays import Floats
+from mgu.data import DataSet
 from mgu.errors import InputError
+from mgu.hardening import finish
 from mgu.history import Epoch, Result
 from mgu.measure import Clock
+from mgu.samples import EVALUATION_BATCH, Samples, Shuffled, cross_entropy, evaluate, on_device, totals
 from mgu.spaces import Architecture
 from mgu.torch.explain import gate_means
 from mgu.torch.network import build_network
@@ -24,7 +24,6 @@ from mgu.torch.network import build_network
 PRECISIONS = ("float32", "bf16")
 #: What ``--compile`` may be: none, or a mode of torch.compile ("reduce-overhead" uses CUDA graphs).
 COMPILE_MODES = ("none", "default", "reduce-overhead", "max-autotune")
-_EVALUATION_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,9 @@ class Recipe:
 
     Nadam with learning rate lr / (1 + decay * step), at most ``epochs`` epochs in batches of ``batch_size``, stopped
     once validation accuracy has not risen for ``patience`` epochs; the weights of the best epoch are restored. The
-    paper names no decay: ``None`` is lr / epochs, Keras's custom. Raises InputError for a value out of range.
+    paper names no decay: ``None`` is lr / epochs, Keras's custom. An MGU network is hardened afterwards, and the plain
+    network fine-tuned for ``fine_tune`` times the epochs that training took, at least one; 0 leaves it soft. Raises
+    InputError for a value out of range.
     """
 
     epochs: int = 100
@@ -43,6 +44,7 @@ class Recipe:
     patience: int = 10
     precision: str = "float32"
     compile: str = "none"
+    fine_tune: float = 0.1
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -50,6 +52,8 @@ class Recipe:
                 raise InputError(f"{name} must be at least 1; {getattr(self, name)} was given")
         if not 0 < self.lr < math.inf or not 0 <= self.step_decay < math.inf:
             raise InputError(f"lr must be above 0 and decay at least 0; {self.lr} and {self.decay} were given")
+        if not 0 <= self.fine_tune <= 1:
+            raise InputError(f"fine_tune must be a share between 0 and 1 of the epochs; {self.fine_tune} was given")
         for name, allowed in (("precision", PRECISIONS), ("compile", COMPILE_MODES)):
             if getattr(self, name) not in allowed:
                 raise InputError(f"unknown {name} {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
@@ -61,10 +65,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network, in evaluation mode and with the weights of its best epoch, and how the run went."""
+    """A trained network, in evaluation mode and with the weights of its best epoch, the plain network that it hardened
+    to, None where it was not hardened, and how the run went."""
 
     network: nn.Module
     result: Result
+    hardened: nn.Module | None = None
 
 
 def fit(
@@ -87,20 +93,22 @@ def fit(
     """
     target = torch.device(device)
     flush_denormals()
-    moments = data.mean, data.std  # worked out once a data set and shared by all trials, so on no trial's clock
+    _ = data.mean, data.std  # worked out once a data set and shared by all trials, so on no trial's clock
     wall = Clock(target)
     with wall.running(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         begun = wall.now()
         torch.manual_seed(seed)
         network = build_network(architecture, data.input_shape, len(data.classes), **(unit or {}))
         layout = torch.channels_last if len(data.input_shape) == 3 else torch.contiguous_format
-        train, validation, test = (
-            _on_device(split, moments, target, layout) for split in (data.train, data.validation, data.test)
-        )
+        train, validation, test = on_device(data, target)
         run = _Run(network.to(target).to(memory_format=layout), recipe, target, begun, seed)  # type: ignore[call-overload]
         run.warm_up(train)
         finished = run.fit(train, validation, on_epoch)
         test_acc = run.evaluate(test)[1] if finished else None
+    network.eval()
+    hardened, hardening = None, None
+    if finished and architecture.cell is None and recipe.fine_tune:
+        hardened, hardening = finish(network, (train, validation, test), recipe, len(run.history), seed)
     best = run.best if finished else None
     result = Result(
         status="finished" if finished else "diverged",
@@ -113,16 +121,9 @@ def fit(
         best_epoch=best.epoch if best else None,
         history=tuple(run.history),
         message="" if finished else f"the loss was not finite in epoch {len(run.history) + 1}",
+        hardening=hardening,
     )
-    return Fitted(network.eval(), result)
-
-
-@dataclass(frozen=True)
-class _Samples:
-    """A split as the network takes it: x (samples, channels, *positions) standardised, y (samples,)."""
-
-    x: Tensor
-    y: Tensor
+    return Fitted(network, result, hardened)
 
 
 @dataclass
@@ -146,7 +147,7 @@ class _Run:
             self.optimizer, lambda step: 1 / (1 + self.recipe.step_decay * step)
         )
 
-    def fit(self, train: _Samples, validation: _Samples, on_epoch: Callable[[Epoch], None]) -> bool:
+    def fit(self, train: Samples, validation: Samples, on_epoch: Callable[[Epoch], None]) -> bool:
         """Train until the epochs or the patience are spent, and restore the best weights; False where it diverged."""
         best_weights: dict[str, Tensor] = {}
         for number in range(1, self.recipe.epochs + 1):
@@ -156,7 +157,7 @@ class _Run:
             val_loss, val_acc = self.evaluate(validation)
             elapsed = self.train_clock.now() - self.begun - self.apart_s
             with self.telling_clock.running():
-                gates = gate_means(self.network, _evenly(validation.x, _EVALUATION_BATCH))
+                gates = gate_means(self.network, validation.spread(EVALUATION_BATCH).x)
                 epoch = Epoch(number, train_loss, train_acc, val_loss, val_acc, elapsed, gates)
                 self.history.append(epoch)
                 on_epoch(epoch)
@@ -173,30 +174,21 @@ class _Run:
         """Time that is not the trial's own: compiling, and telling of epochs."""
         return self.compile_clock.seconds + self.telling_clock.seconds
 
-    def train(self, samples: _Samples) -> tuple[float, float]:
+    def train(self, samples: Samples) -> tuple[float, float]:
         """One epoch of training steps: its running mean loss and accuracy."""
         self.network.train()
-        count = len(samples.y)
-        order = torch.randperm(count, generator=self.order).to(self.device)
-        totals = torch.zeros(2, device=self.device)
+        sums = torch.zeros(2, device=self.device)
         with self.train_clock.running():
-            for batch in torch.split(order, self.recipe.batch_size):
-                totals += self._step(samples.x[batch], samples.y[batch])
-        loss, correct = totals.tolist()
-        return loss / count, correct / count
+            for x, y in Shuffled(samples, self.recipe.batch_size, self.order):
+                sums += self._step(x, y)
+        loss, correct = sums.tolist()
+        return loss / len(samples), correct / len(samples)
 
-    def evaluate(self, samples: _Samples) -> tuple[float, float]:
+    def evaluate(self, samples: Samples) -> tuple[float, float]:
         """Mean loss and accuracy in evaluation mode."""
-        self.network.eval()
-        totals = torch.zeros(2, device=self.device)
-        batches = zip(*(torch.split(part, _EVALUATION_BATCH) for part in (samples.x, samples.y)), strict=True)
-        with torch.no_grad():
-            for x, y in batches:
-                totals += self._totals(*self._loss(self.network, x, y), y)
-        loss, correct = totals.tolist()
-        return loss / len(samples.y), correct / len(samples.y)
+        return evaluate(self.network, samples, self.recipe.precision)
 
-    def warm_up(self, train: _Samples) -> None:
+    def warm_up(self, train: Samples) -> None:
         """Compile where the recipe says so, and take a step of each batch size, undone afterwards, so that no trial's
         clock has what only the first steps of a shape cost."""
         with self.compile_clock.running(), self._undone():
@@ -205,7 +197,8 @@ class _Run:
             self.network.train()
             last = len(train.y) % self.recipe.batch_size
             for size in {min(self.recipe.batch_size, len(train.y)), last} - {0}:
-                self._loss(self.forward, train.x[:size], train.y[:size])[0].backward()  # type: ignore[no-untyped-call]
+                loss, _ = cross_entropy(self.forward, train.x[:size], train.y[:size], self.recipe.precision)
+                loss.backward()  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _undone(self) -> Iterator[None]:
@@ -218,22 +211,11 @@ class _Run:
 
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad()
-        loss, logits = self._loss(self.forward, x, y)
+        loss, logits = cross_entropy(self.forward, x, y, self.recipe.precision)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.schedule.step()
-        return self._totals(loss.detach(), logits.detach(), y)
-
-    def _loss(self, forward: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        half = self.recipe.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            logits = forward(x).float()
-        return F.cross_entropy(logits, y), logits
-
-    @staticmethod
-    def _totals(loss: Tensor, logits: Tensor, y: Tensor) -> Tensor:
-        """The batch's summed loss and its number of correct answers, left on the device."""
-        return torch.stack([loss * len(y), (logits.argmax(dim=1) == y).sum()])
+        return totals(loss.detach(), logits.detach(), y)
 
 
 def flush_denormals() -> None:
@@ -251,18 +233,3 @@ def flush_denormals() -> None:
             "without a norm may be many times too long. Call mgu.training.flush_denormals() first in the process",
             stacklevel=3,
         )
-
-
-def _evenly(x: Tensor, most: int) -> Tensor:
-    """At most so many samples, evenly spaced: a data set may be in the order of its classes."""
-    return x[:: -(-len(x) // most)]
-
-
-def _on_device(
-    split: Split, moments: tuple[Floats, Floats], device: torch.device, layout: torch.memory_format
-) -> _Samples:
-    """The split as tensors on the device, standardised by the training split's mean and deviation."""
-    positions = [1] * (split.x.ndim - 2)
-    mean, std = (torch.tensor(values, device=device).view(1, -1, *positions) for values in moments)
-    x = (torch.tensor(split.x, dtype=torch.float32, device=device) - mean) / std
-    return _Samples(x.contiguous(memory_format=layout), torch.tensor(split.y, device=device))

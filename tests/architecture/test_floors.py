@@ -20,6 +20,8 @@ FLOORS = {
     "history": 1,
     "data": 2,
     "measure": 2,
+    "samples": 3,
+    "hardening": 3,
     "torch": 2,
     "training": 3,
     "study": 3,
@@ -38,6 +40,7 @@ NEIGHBOURS = {
     ("spaces", "wiring"),
 }
 NEIGHBOURS |= {("report", "study"), ("__main__", "cli")}
+NEIGHBOURS |= {("training", "samples"), ("training", "hardening"), ("hardening", "samples"), ("hardening", "training")}
 
 
 def room(path):

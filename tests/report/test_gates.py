@@ -4,7 +4,7 @@ import math
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -16,7 +16,7 @@ from torch import nn
 
 from mgu.diagnosis import Diagnosis, GateReport, UnitReport
 from mgu.errors import InputError
-from mgu.history import Epoch
+from mgu.history import Decision, Epoch
 from mgu.report.architecture import architecture_figure, chosen_chains, placed
 from mgu.report.gate_panels import effects_figure, epochs_figure
 from mgu.report.gates import histograms_figure, means_figure, write_pictures
@@ -26,11 +26,8 @@ from mgu.wiring import FORMS, INPUT, Gate, Op, evaluate, form_chain, gates
 from mgu.wiring import harden as harden_chain
 
 
-@dataclass(frozen=True)
-class Decision:
-    unit: str
-    gate: str
-    side: str
+def decision(unit, gate, side):
+    return Decision(unit, gate, side, certainty=1.0, loss_change=0.0)
 
 
 def unit(name, *means, losses=True, form="code", residual_gate=True):
@@ -202,8 +199,8 @@ def test_the_chosen_architecture_has_what_remains_of_each_unit():
 
 
 def test_given_decisions_replace_what_the_gates_are_open_for():
-    decisions = [Decision("one", "skip", "residual"), Decision("one", "residual", "norm")]
-    decisions += [Decision("one", "norm", "no_norm"), Decision("four", "skip", "bypass")]
+    decisions = [decision("one", "skip", "residual"), decision("one", "residual", "norm")]
+    decisions += [decision("one", "norm", "no_norm"), decision("four", "skip", "bypass")]
     found = chosen_chains(NETWORK, iter(decisions))
     assert [node.kind for node in found["one"]] == ["layer", "activation"]
     assert [node.kind for node in found["four"]] == ["bypass"]
@@ -213,9 +210,9 @@ def test_given_decisions_replace_what_the_gates_are_open_for():
 
 def test_decisions_that_do_not_fit_are_named():
     with pytest.raises(InputError, match="on unit 'five'; the diagnosis has one, two, three, four"):
-        chosen_chains(NETWORK, [Decision("five", "skip", "bypass")])
+        chosen_chains(NETWORK, [decision("five", "skip", "bypass")])
     with pytest.raises(InputError, match="the chain has no gate 'residual'"):
-        chosen_chains(NETWORK, [Decision("two", "residual", "sum")])
+        chosen_chains(NETWORK, [decision("two", "residual", "sum")])
 
 
 @st.composite
@@ -300,6 +297,8 @@ def test_what_cannot_be_drawn_is_named():
     for draw in (histograms_figure, means_figure, effects_figure):
         with pytest.raises(InputError, match="no gate to draw"):
             draw(Diagnosis((), loss=1.0))
+    with pytest.raises(InputError, match="no unit to draw"):
+        architecture_figure(Diagnosis(()))
 
 
 @pytest.mark.parametrize("name", ["$\\frac{$", "<b>", "features.0.block.conv1"])

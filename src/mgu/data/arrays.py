@@ -57,6 +57,11 @@ class DataSet:
         return self.train.x.shape[1:]
 
     @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        """Train, validation and test."""
+        return self.train, self.validation, self.test
+
+    @property
     def mean(self) -> Floats:
         """(channels,) on the scale 0 to 255 for images, (features,) for tables; over the training split alone."""
         return self._moments[0]

@@ -1,7 +1,6 @@
 """The architecture that a network's gates chose, drawn from the chains that are left when the gates are decided."""
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,6 +8,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from mgu.diagnosis import Diagnosis, UnitReport
 from mgu.errors import InputError
+from mgu.history import Decision
 from mgu.report.gate_words import unit_name
 from mgu.report.plots import plain_text
 from mgu.wiring import INPUT, Chain, Gate, Node, harden
@@ -29,23 +29,14 @@ _PITCH, _LANE, _HEIGHT, _GAP, _MARGIN = 0.95, 0.4, 0.26, 0.22, 0.12
 _LETTER, _BOLD = 0.072, 0.088
 
 
-class Decision(Protocol):
-    """What one gate of one unit was decided to pass on, as ``mgu.torch.harden`` gives it."""
-
-    @property
-    def unit(self) -> str: ...
-    @property
-    def gate(self) -> str: ...
-    @property
-    def side(self) -> str: ...
-
-
 def chosen_chains(diagnosis: Diagnosis, decisions: Iterable[Decision] | None = None) -> dict[str, Chain]:
     """By unit, what is left of its chain when each gate passes on the side that it is open for, or that the
     ``decisions`` name; a gate without a decision then stays.
 
-    Raises InputError for a decision on a unit, gate or side that is not there.
+    Raises InputError for a diagnosis without a unit, and for a decision on a unit, gate or side that is not there.
     """
+    if not diagnosis.units:
+        raise InputError("the diagnosis has no unit to draw; explain a network with a MultiGatedUnit")
     if decisions is None:
         return {unit.name: harden(unit.chain, _opened(unit)) for unit in diagnosis.units}
     by_unit: dict[str, dict[str, str]] = {unit.name: {} for unit in diagnosis.units}

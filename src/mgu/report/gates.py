@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from mgu.diagnosis import Diagnosis, GateReport, side_words
 from mgu.files import write_whole
-from mgu.history import Epoch
-from mgu.report.architecture import Decision, architecture_figure
+from mgu.history import Decision, Epoch
+from mgu.report.architecture import architecture_figure
 from mgu.report.gate_panels import effects_figure, epochs_figure
 from mgu.report.gate_words import CLOSED_COLOUR, OPEN_COLOUR, by_gate, chosen, ends, name_units, unit_name, wrapped
 from mgu.report.plots import figure_svg, plain_text

@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mgu.errors import InputError
-from mgu.history import Epoch, Result
+from mgu.history import Decision, Epoch, Hardening, Result
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell
 from mgu.study.trial import Record, StudyView, Trial, identity
@@ -214,7 +214,13 @@ def _trial(table: dict[str, Any]) -> Trial:
 
 
 def _result(table: dict[str, Any]) -> Result:
-    return Result(**{**table, "history": tuple(Epoch(**epoch) for epoch in table["history"])})
+    history = tuple(Epoch(**epoch) for epoch in table["history"])
+    hardening = _hardening(table["hardening"]) if table.get("hardening") else None
+    return Result(**{**table, "history": history, "hardening": hardening})
+
+
+def _hardening(table: dict[str, Any]) -> Hardening:
+    return Hardening(**{**table, "decisions": tuple(Decision(**decision) for decision in table["decisions"])})
 
 
 def _merged(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:

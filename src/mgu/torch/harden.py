@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mgu.diagnosis import Diagnosis
 from mgu.errors import InputError
+from mgu.history import Decision
 from mgu.torch.explain import decided, evaluating, explain, mean_loss
 from mgu.torch.norms import BatchNorm, LayerNorm
 from mgu.torch.unit import MultiGatedUnit
@@ -18,18 +19,6 @@ from mgu.wiring import Op, evaluate, gates
 from mgu.wiring import harden as harden_chain
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What one gate was decided to pass on. ``certainty`` is mean |2g - 1| of the gate's values; ``loss_change`` what
-    this decision alone added to the mean loss, those made before it being in force."""
-
-    unit: str
-    gate: str
-    side: str
-    certainty: float
-    loss_change: float
 
 
 @dataclass(frozen=True)
@@ -77,7 +66,7 @@ def harden(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], loss: Los
     samples = list(batches)
     if not samples or not all(isinstance(batch, tuple | list) and len(batch) == 2 for batch in samples):
         raise InputError("hardening needs batches of (x, labels) to decide the gates by; give at least one")
-    diagnosis = explain(model, samples, loss)
+    diagnosis = explain(model, [x for x, _ in samples])
     hard = copy.deepcopy(model).eval()
     with torch.no_grad():
         decisions = _decide(hard, diagnosis, lambda: mean_loss(hard, samples, loss))

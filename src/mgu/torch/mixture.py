@@ -44,6 +44,13 @@ class Mixture:
         self._value: Tensor | None = None
 
     @classmethod
+    def given(cls, name: str, value: Tensor) -> "Mixture":
+        """The mixture that is a tensor as it is."""
+        term = Term(torch.clone)
+        term._value = value
+        return cls({name: (term, None)})
+
+    @classmethod
     def of(cls, name: str, function: Callable[..., Tensor], *inputs: "Mixture") -> "Mixture":
         """The mixture of a single term."""
         return cls({name: (Term(function, *inputs), None)})

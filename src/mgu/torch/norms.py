@@ -34,7 +34,9 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         return self._normalise(input.reshape(-1, self.num_features), scale).reshape(input.shape)
 
     def _normalise(self, x: Tensor, scale: Tensor | None) -> Tensor:
-        learns = self.training and x.numel() != self.num_features
+        learns = self.training
+        if learns and x.numel() == self.num_features:
+            learns = False
         if learns:
             self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         weight, bias = scaled(self.weight, self.bias, scale)

@@ -144,6 +144,7 @@ class MultiGatedUnit(ChainBlock):
         super().__init__(wrapped, chain, activation, bypass)
         self.gate_names = tuple(gate.name for gate in chain_gates(chain))
         self.gates = make_gates(gates, wrapped, prior_logits(prior, form, residual_gate=residual_gate))
+        self.sharpness = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         self._check_shape(x)
@@ -156,7 +157,7 @@ class MultiGatedUnit(ChainBlock):
             g = everywhere(torch.sigmoid(values), x.ndim, self.channel_axis)
             return opened.times(g).plus(closed.times(1 - g))
 
-        return evaluate(self.chain, Mixture.of(INPUT, lambda: x), self._combine, choose).value()
+        return evaluate(self.chain, Mixture.given(INPUT, x), self._combine, choose).value()
 
     def _combine(self, op: Op, *inputs: Mixture) -> Mixture:
         if op.kind == "add":
@@ -164,9 +165,12 @@ class MultiGatedUnit(ChainBlock):
         return Mixture.of(op.name, self.operations[op.name], *inputs)
 
     def gate_logits(self, x: Tensor) -> dict[str, Tensor]:
-        """Each gate's logits for input ``x``, by gate name: of the output's shape, or (batch or 1, channels) where the
-        gate kind makes no difference between positions."""
-        return dict(zip(self.gate_names, self.gates(x), strict=True))
+        """Each gate's logits for input ``x``, times the unit's sharpness, by gate name: of the output's shape, or
+        (batch or 1, channels) where the gate kind makes no difference between positions."""
+        logits = self.gates(x)
+        if self.sharpness != 1:
+            logits = tuple(self.sharpness * values for values in logits)
+        return dict(zip(self.gate_names, logits, strict=True))
 
 
 def _activation(activation: str | nn.Module) -> nn.Module:

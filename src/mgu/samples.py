@@ -1,0 +1,91 @@
+"""A split of a data set as tensors on a device, in batches, and what a network makes of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mgu.data import DataSet, Split
+from mgu.data.arrays import Floats
+
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A split as the network takes it: x (samples, channels, *positions) standardised, y (samples,)."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def first(self, count: int) -> "Samples":
+        return Samples(self.x[:count], self.y[:count])
+
+    def spread(self, most: int) -> "Samples":
+        """At most so many samples, evenly spaced: a data set may be in the order of its classes."""
+        step = -(-len(self) // most)
+        return Samples(self.x[::step], self.y[::step])
+
+    def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches in the samples' own order."""
+        return zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Batches of samples, in a new order each time that they are gone through."""
+
+    samples: Samples
+    size: int
+    order: torch.Generator
+
+    def __len__(self) -> int:
+        return -(-len(self.samples) // self.size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = torch.randperm(len(self.samples), generator=self.order).to(self.samples.y.device)
+        for batch in torch.split(order, self.size):
+            yield self.samples.x[batch], self.samples.y[batch]
+
+
+def on_device(data: DataSet, device: torch.device) -> tuple[Samples, Samples, Samples]:
+    """Train, validation and test on the device, standardised by the training split's mean and deviation."""
+    layout = torch.channels_last if len(data.input_shape) == 3 else torch.contiguous_format
+    train, validation, test = (_standardised(split, data, device, layout) for split in data.splits)
+    return train, validation, test
+
+
+def evaluate(network: nn.Module, samples: Samples, precision: str = "float32") -> tuple[float, float]:
+    """Mean loss and accuracy in evaluation mode, in which the network is left."""
+    network.eval()
+    sums = torch.zeros(2, device=samples.y.device)
+    with torch.no_grad():
+        for x, y in samples.batches():
+            sums += totals(*cross_entropy(network, x, y, precision), y)
+    loss, correct = sums.tolist()
+    return loss / len(samples), correct / len(samples)
+
+
+def cross_entropy(network: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+    """The batch's mean loss, and the logits, worked out in the precision ("float32", or "bf16" by autocast)."""
+    with torch.autocast(y.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits = network(x).float()
+    return F.cross_entropy(logits, y), logits
+
+
+def totals(loss: Tensor, logits: Tensor, y: Tensor) -> Tensor:
+    """The batch's summed loss and its number of correct answers, left on the device."""
+    return torch.stack([loss * len(y), (logits.argmax(dim=1) == y).sum()])
+
+
+def _standardised(split: Split, data: DataSet, device: torch.device, layout: torch.memory_format) -> Samples:
+    moments: tuple[Floats, Floats] = data.mean, data.std
+    positions = [1] * (split.x.ndim - 2)
+    mean, std = (torch.tensor(values, device=device).view(1, -1, *positions) for values in moments)
+    x = (torch.tensor(split.x, dtype=torch.float32, device=device) - mean) / std
+    return Samples(x.contiguous(memory_format=layout), torch.tensor(split.y, device=device))
