@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from mgu.diagnosis import SIDES, TITLES, Diagnosis, GateReport, UnitReport
-from mgu.wiring import FORMS, gates
+from mgu.diagnosis import SIDES, TITLES, Diagnosis, GateReport, UnitReport, side_words
+from mgu.wiring import FORMS, form_chain, gates
 
 
 def gate(name, mean=0.9, certainty=0.8, saturated=0.0, **numbers):
@@ -18,7 +18,7 @@ def gate(name, mean=0.9, certainty=0.8, saturated=0.0, **numbers):
 
 
 def network(*units):
-    return Diagnosis(tuple(UnitReport(f"layer_{i}", (3, 8, 8), unit) for i, unit in enumerate(units, 1)))
+    return Diagnosis(tuple(UnitReport(f"layer_{i}", (3, 8, 8), unit, FORMS["code"]) for i, unit in enumerate(units, 1)))
 
 
 def kinds(diagnosis):
@@ -37,6 +37,7 @@ def test_the_papers_lines_word_for_word():
             gate("residual"),
             gate("skip", 0.32, median=0.20, minimum=0.0, maximum=0.99),
         ),
+        FORMS["code"],
     )
     published = """\
 Analysing 'Gate3 - any norm or no norming at all'
@@ -57,6 +58,20 @@ def test_every_gate_and_side_of_both_forms_has_words():
         for found in gates(chain):
             assert found.name in TITLES
             assert {found.open, found.closed} <= SIDES.keys()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_skip_gate_says_the_same_without_the_residual_gate(form):
+    found = {
+        residual_gate: [
+            (side_words("skip", gate.open), side_words("skip", gate.closed))
+            for gate in gates(form_chain(form, residual_gate=residual_gate))
+            if gate.name == "skip"
+        ]
+        for residual_gate in (True, False)
+    }
+    assert found[True] == found[False]
+    assert set(found[True][0]) == {"Bypass", "Processed"}
 
 
 HEALTHY = network(

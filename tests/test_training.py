@@ -15,6 +15,7 @@ from mgu.data import DataSet, Split
 from mgu.errors import InputError
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell
+from mgu.torch import explain
 from mgu.training import Recipe, fit
 
 PLAIN = Architecture(Layout(2, 1, 2, math.inf, 2), Cell("bn_pre", False), start_filters=4)
@@ -122,6 +123,48 @@ def test_clocks_count_what_they_say(data, monkeypatch):
     assert (result.train_s, result.compile_s) == (3 * 4, 100)
     assert result.tts_s == 3 * 5 + 3 * 4 + 3 * 10 + 10
     assert [epoch.elapsed_s for epoch in result.history] == [15 + 14, 15 + 28, 15 + 42]
+
+
+@pytest.mark.parametrize("gates", ["squeeze", "channel"])
+def test_the_history_has_the_gates_means_and_recording_them_changes_nothing(data, monkeypatch, gates):
+    unit, recipe = {"gates": gates}, Recipe(epochs=3, batch_size=32)
+    recorded = fit(MGU, data, recipe, seed=1, unit=unit)
+    monkeypatch.setattr(training, "gate_means", lambda network, x: {})
+    without = fit(MGU, data, recipe, seed=1, unit=unit)
+    for one, two in zip(recorded.network.state_dict().values(), without.network.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    stripped = [replace(epoch, gates={}, elapsed_s=0) for epoch in recorded.result.history]
+    assert stripped == [replace(epoch, elapsed_s=0) for epoch in without.result.history]
+    assert recorded.result.test_acc == without.result.test_acc
+    mean, std = data.mean.reshape(1, 1, 1, 1), data.std.reshape(1, 1, 1, 1)
+    diagnosis = explain(recorded.network, [torch.from_numpy((data.validation.x - mean) / std)])
+    best = recorded.result.history[recorded.result.best_epoch - 1].gates
+    for report in diagnosis.units:
+        assert best[report.name] == pytest.approx({gate.name: gate.mean for gate in report.gates}, abs=1e-6)
+    assert recorded.result.history[0].gates != recorded.result.history[-1].gates
+
+
+def test_plain_networks_have_no_gates_in_their_history(data):
+    assert [epoch.gates for epoch in fit(PLAIN, data, Recipe(epochs=2)).result.history] == [{}, {}]
+
+
+def test_gates_are_recorded_on_samples_from_all_over_the_split_and_on_no_clock(data, monkeypatch):
+    now, seen = [0.0], []
+    monkeypatch.setattr(training.Clock, "now", lambda self: now[0])
+
+    def means(network, x):
+        now[0] += 1000
+        seen.append(x)
+        return {}
+
+    monkeypatch.setattr(training, "gate_means", means)
+    validation = Split(np.resize(data.validation.x, (1101, 1, 8, 8)), np.arange(1101) % 2)
+    result = fit(MGU, replace(data, validation=validation), Recipe(epochs=2)).result
+    assert (result.tts_s, result.history[-1].elapsed_s) == (0, 0)
+    assert torch.equal(seen[0], seen[1])
+    expected = (validation.x[::3] - data.mean.item()) / data.std.item()
+    assert len(expected) <= 500
+    np.testing.assert_allclose(seen[0], expected, atol=1e-5)
 
 
 def test_all_models_of_a_seed_see_the_same_order_and_each_epoch_another(data, monkeypatch):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mgu.wiring import PROCESSORS, processor_gate
+from mgu.wiring import PROCESSORS, Chain, processor_gate
 
 #: What each gate decides, in words, by the gate's name.
 TITLES: Mapping[str, str] = {
@@ -39,6 +39,10 @@ SIDES: Mapping[str, str] = {
     "instance_norm": "InstanceNorm",
     "squeeze_excite": "SE",
 }
+
+#: The gates one side of which is an operation of its own, and what the other is called, whatever it is: where gates
+#: are decided, or left out, it is not what the form has there.
+_REST: Mapping[str, tuple[str, str]] = {"residual": ("sum", "No-residual"), "skip": ("bypass", "Processed")}
 
 #: A gate whose values are on average nearer to the middle than this has not decided (certainty is mean |2g - 1|).
 UNDECIDED_BELOW = 0.4
@@ -77,20 +81,22 @@ class GateReport:
 
     def lines(self, number: int) -> Iterator[str]:
         """The paper's lines for the gate, the ``number``-th of its unit."""
-        opened, closed = _side(self.name, self.open), _side(self.name, self.closed)
+        opened, closed = side_words(self.name, self.open), side_words(self.name, self.closed)
         yield f"Analysing 'Gate{number} - {TITLES.get(self.name, self.name)}'"
         yield f"Gate rule: `gate * {opened} + (1 - gate) * {closed}`"
         yield (f"Gate mean: {self.mean:.2f}, median: {self.median:.2f}, min/max: {self.minimum:.2f}/{self.maximum:.2f}")
-        yield f"Gate opened for: {_side(self.name, self.opened_for)}"
+        yield f"Gate opened for: {side_words(self.name, self.opened_for)}"
 
 
 @dataclass(frozen=True)
 class UnitReport:
-    """One unit's gates, in order. ``input_shape`` is (channels, *positions), or (*positions, features) for Linear."""
+    """One unit's gates, in order, and the chain that they are in. ``input_shape`` is (channels, *positions), or
+    (*positions, features) for Linear."""
 
     name: str
     input_shape: tuple[int, ...]
     gates: tuple[GateReport, ...]
+    chain: Chain
 
     def lines(self) -> Iterator[str]:
         """The paper's lines for the unit."""
@@ -130,12 +136,15 @@ class Diagnosis:
         return (*_all_skip(self.units), *_undecided(self.units), *_saturated(self.units), *_uniform(self.units))
 
 
-def _side(gate: str, value: str) -> str:
-    """A value as a side of a gate, in words. What a processor's gate chose goes by what the processor stands beside; as
-    a side of that gate itself, it is said to be without the processor."""
+def side_words(gate: str, value: str) -> str:
+    """What a side of a gate is called in words; the name of its value where it has none. What a processor's gate chose
+    goes by what the processor stands beside; as a side of that gate itself, it is said to be without the processor."""
     processors = {processor_gate(name): name for name in PROCESSORS}
     if gate in processors and value != processors[gate]:
-        return f"No-{_side('', processors[gate])}"
+        return f"No-{side_words('', processors[gate])}"
+    named, rest = _REST.get(gate, (value, ""))
+    if value != named:
+        return rest
     stands_for = PROCESSORS[processors[value]].beside if value in processors else value
     return SIDES.get(stands_for, stands_for)
 
@@ -184,6 +193,6 @@ def _uniform(units: Sequence[UnitReport]) -> Iterator[Alarm]:
         if len(gates) > 1 and len(sides) == 1 and decided:
             yield Alarm(
                 "uniform",
-                f"gate {name} is opened for {_side(name, sides.pop())} in all {len(gates)} units",
+                f"gate {name} is opened for {side_words(name, sides.pop())} in all {len(gates)} units",
                 "This choice does not differ by layer: a plain network with it everywhere would do as well",
             )

@@ -1,12 +1,15 @@
 """What one training run leaves behind, as numbers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Epoch:
     """One epoch of a training history. Accuracies are fractions; the training figures are running means over the
-    epoch, dropout on. ``elapsed_s`` is wall time since the run began."""
+    epoch, dropout on. ``elapsed_s`` is wall time since the run began. ``gates`` has, by unit and gate, the gate's mean
+    in 0..1 at the end of the epoch, in evaluation mode; it is empty for a network without units, and in a history that
+    was written before gates were recorded."""
 
     epoch: int
     train_loss: float
@@ -14,6 +17,7 @@ class Epoch:
     val_loss: float
     val_acc: float
     elapsed_s: float
+    gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,11 @@ class Samples:
     def first(self, count: int) -> "Samples":
         return Samples(self.x[:count], self.y[:count])
 
+    def spread(self, most: int) -> "Samples":
+        """At most so many samples, evenly spaced: a data set may be in the order of its classes."""
+        step = -(-len(self) // most)
+        return Samples(self.x[::step], self.y[::step])
+
     def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches in the samples' own order."""
         return zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)

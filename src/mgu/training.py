@@ -16,8 +16,9 @@ from mgu.errors import InputError
 from mgu.hardening import finish
 from mgu.history import Epoch, Result
 from mgu.measure import Clock
-from mgu.samples import Samples, Shuffled, cross_entropy, evaluate, on_device, totals
+from mgu.samples import EVALUATION_BATCH, Samples, Shuffled, cross_entropy, evaluate, on_device, totals
 from mgu.spaces import Architecture
+from mgu.torch.explain import gate_means
 from mgu.torch.network import build_network
 
 PRECISIONS = ("float32", "bf16")
@@ -85,9 +86,10 @@ def fit(
     """Build the network of an architecture and train it; ``unit`` are MultiGatedUnit's options.
 
     The same seed gives the same weights, order of samples and dropout, and so, on one machine and number of threads,
-    the same result. No clock counts the time in ``on_epoch``. From here on the process takes denormal numbers for 0
-    (``flush_denormals``). A loss that is not finite ends the run with status "diverged". The test split is read once,
-    at the end. Raises InputError where the architecture does not fit the data.
+    the same result. No clock counts the time in ``on_epoch``, or that of recording the gates' means for the history.
+    From here on the process takes denormal numbers for 0 (``flush_denormals``). A loss that is not finite ends the run
+    with status "diverged". The test split is read once, at the end. Raises InputError where the architecture does not
+    fit the data.
     """
     target = torch.device(device)
     flush_denormals()
@@ -154,9 +156,10 @@ class _Run:
                 return False
             val_loss, val_acc = self.evaluate(validation)
             elapsed = self.train_clock.now() - self.begun - self.apart_s
-            epoch = Epoch(number, train_loss, train_acc, val_loss, val_acc, elapsed)
-            self.history.append(epoch)
             with self.telling_clock.running():
+                gates = gate_means(self.network, validation.spread(EVALUATION_BATCH).x)
+                epoch = Epoch(number, train_loss, train_acc, val_loss, val_acc, elapsed, gates)
+                self.history.append(epoch)
                 on_epoch(epoch)
             if self.best is None or epoch.val_acc > self.best.val_acc:
                 self.best = epoch

@@ -1,9 +1,11 @@
 """The ledger: what it keeps, what it refuses, and that a killed process loses nothing that was written."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,22 @@ def test_what_goes_in_comes_out(tmp_path):
     assert (view.records[0].status, view.records[0].attempts) == ("finished", 1)
     assert (view.records[1].status, view.records[1].result) == ("pending", None)
     assert view.environment == {"torch": "2"}
+
+
+def test_gates_by_epoch_come_back(tmp_path):
+    epoch = replace(RESULT.history[0], gates={"layer_1": {"norm": 0.25, "skip": 0.5}, "layer_2": {"norm": 1.0}})
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        (key,) = ledger.add(TRIALS[:1], SETTINGS)
+        ledger.end(key, replace(RESULT, history=(epoch,)))
+    assert read_study(tmp_path).records[0].result.history == (epoch,)
+
+
+def test_a_ledger_from_before_gates_were_recorded_is_read(tmp_path):
+    """A published study, copied since reading may write beside it."""
+    shutil.copy(TESTS.parent / "results" / "mnist-small" / FILE, tmp_path)
+    results = [record.result for record in read_study(tmp_path).records if record.result]
+    assert results
+    assert {len(epoch.gates) for result in results for epoch in result.history} == {0}
 
 
 def test_adding_again_adds_nothing_and_keeps_results(tmp_path):

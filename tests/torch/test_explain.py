@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from mgu.errors import InputError
 from mgu.torch import GATES, ChainBlock, MultiGatedUnit, explain
+from mgu.torch.explain import gate_means
 from mgu.torch.layers import Wrapped
-from mgu.wiring import gates, harden
+from mgu.wiring import FORMS, gates, harden
 
 
 def small_network(kind="squeeze"):
@@ -70,6 +71,35 @@ def test_the_effect_of_a_gate_is_the_loss_of_the_network_with_it_decided():
                 model[0].gate_logits = clamped
                 assert stated == pytest.approx(loss, abs=1e-6)
     assert len({report.loss_closed for report in found.units[0].gates}) > 1
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_gate_means_are_those_of_the_diagnosis(kind):
+    model = small_network(kind).append(MultiGatedUnit(nn.Linear(3, 3), gates=kind, residual_gate=False)).train()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    x = torch.cat([x for x, _ in batches()])
+    found = gate_means(model, x)
+    expected = {unit.name: {gate.name: gate.mean for gate in unit.gates} for unit in explain(model, [x]).units}
+    assert found.keys() == expected.keys()
+    for name, means in expected.items():
+        assert found[name] == pytest.approx(means, abs=1e-6)
+    assert all(module.training for module in model.modules())
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_gates_that_see_no_input_need_no_pass_and_plain_networks_neither():
+    for model in (small_network("channel"), nn.Linear(2, 2)):
+        model.register_forward_pre_hook(lambda *arguments: pytest.fail("a forward pass"))
+        means = gate_means(model, torch.randn(3, 2, 7, 7))
+        assert set(means) == ({"0", "1"} if isinstance(model, nn.Sequential) else set())
+
+
+def test_the_chain_of_each_unit_is_in_its_report():
+    assert [unit.chain for unit in explain(small_network(), batches()).units] == [FORMS["code"]] * 2
 
 
 def test_without_labels_there_are_gates_but_no_losses():

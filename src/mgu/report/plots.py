@@ -131,7 +131,7 @@ def _draw_grid_total(axes: Axes, summary: Summary) -> None:
 def _write(axes: Axes, text: str, x: float, y: float, place: dict[str, Any]) -> None:
     """Text beside a point, on a pale ground that keeps it readable among others."""
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-    axes.annotate(_plain_text(text), (x, y), textcoords="offset points", fontsize=9, bbox=ground, **place)
+    axes.annotate(plain_text(text), (x, y), textcoords="offset points", fontsize=9, bbox=ground, **place)
 
 
 def _tick_logarithms(axis: Axis) -> None:
@@ -142,7 +142,7 @@ def _tick_logarithms(axis: Axis) -> None:
     axis.axes.grid(alpha=0.25)
 
 
-def _plain_text(text: str) -> str:
+def plain_text(text: str) -> str:
     """Keeps matplotlib from reading mathematics into a name."""
     return text.replace("$", r"\$")
 
@@ -151,7 +151,7 @@ def _add_legend(figure: Figure, style: Callable[[str, str], dict[str, Any]], nor
     """Explains what is there: MGU first, then the norms in a fixed order, then the residual."""
     plain = [*(norm for norm in NORM_COLOURS if norm in norms), *sorted(set(norms) - {*NORM_COLOURS, NOT_PLAIN})]
     entries = {"MGU": style(NOT_PLAIN, "")} if NOT_PLAIN in norms else {}
-    entries |= {_plain_text(norm): style(norm, "0") for norm in plain}
+    entries |= {plain_text(norm): style(norm, "0") for norm in plain}
     if plain:
         entries["with residual"] = style(plain[0], "1")
     handles = [Line2D([], [], label=label, **drawn) for label, drawn in entries.items()]

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from mgu.diagnosis import SATURATED_WITHIN, Diagnosis, GateReport, UnitReport
 from mgu.errors import InputError
+from mgu.torch.gates import ChannelGates
 from mgu.torch.unit import MultiGatedUnit
 from mgu.wiring import Gate, gates, harden
 
@@ -30,7 +31,7 @@ def explain(
 
     Source: paper, section 6.2.
     """
-    units = {name: module for name, module in model.named_modules() if isinstance(module, MultiGatedUnit)}
+    units = _units(model)
     samples = [batch if isinstance(batch, tuple | list) else (batch, None) for batch in batches]
     if not units:
         raise InputError(f"{type(model).__name__} has no MultiGatedUnit to explain")
@@ -48,8 +49,33 @@ def explain(
             found = tuple(
                 _report(gate, values[name][gate.name], *_switched(unit, gate, measure)) for gate in gates(unit.chain)
             )
-            reports.append(UnitReport(name, shapes[name], found))
+            reports.append(UnitReport(name, shapes[name], found, unit.chain))
         return Diagnosis(tuple(reports), measure())
+
+
+def gate_means(model: nn.Module, x: Tensor) -> dict[str, dict[str, float]]:
+    """The mean of each gate's values on inputs x (samples, ...) in evaluation mode, by unit and gate.
+
+    It costs at most one forward pass, and none where no gate depends on the input. The model is as before afterwards.
+    """
+    units = _units(model)
+    means: dict[str, Tensor] = {}
+
+    def listen(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], tuple[Tensor, ...]], None]:
+        def hook(gates: nn.Module, arguments: tuple[Tensor, ...], logits: tuple[Tensor, ...]) -> None:
+            means[name] = torch.stack([torch.sigmoid(values).float().mean() for values in logits])
+
+        return hook
+
+    with evaluating(model), torch.no_grad(), ExitStack() as hooks:
+        for name, unit in units.items():
+            hooks.callback(unit.gates.register_forward_hook(listen(name)).remove)
+        if all(isinstance(unit.gates, ChannelGates) for unit in units.values()):
+            for unit in units.values():
+                unit.gates(x)
+        else:
+            model(x)
+    return {name: dict(zip(units[name].gate_names, found.tolist(), strict=True)) for name, found in means.items()}
 
 
 @contextmanager
@@ -62,6 +88,10 @@ def decided(unit: MultiGatedUnit, decision: Mapping[str, str]) -> Iterator[None]
         yield
     finally:
         unit.chain = before
+
+
+def _units(model: nn.Module) -> dict[str, MultiGatedUnit]:
+    return {name: module for name, module in model.named_modules() if isinstance(module, MultiGatedUnit)}
 
 
 def _switched(
