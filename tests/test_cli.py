@@ -36,7 +36,9 @@ def test_space_as_csv_and_json_and_table():
     assert [{name: str(value) for name, value in row.items()} for row in as_json] == rows
     table = mgu("space", "mnist").stdout
     assert all(row["model_name"] in table for row in rows)
-    replica = mgu("space", "mnist", "--gates", "replica", "--no-residual-gate", "--format", "csv").stdout
+    replica = mgu(
+        "space", "mnist", "--gates", "replica", "--bypass", "replica", "--no-residual-gate", "--format", "csv"
+    ).stdout
     assert replica.splitlines()[-1].endswith(",586602")
 
 

@@ -50,7 +50,8 @@ def test_a_study_from_start_to_report(comparison, tmp_path):
         (name, seed, "finished") for seed in (0, 1) for name in ("TINY_001", "TINY_002", "TINY_MGU_001")
     ]
     rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
-    assert len(rows) == 6
+    hardened = [row for row in rows if row["model_name"].endswith(" hardened")]
+    assert (len(rows), len(hardened)) == (8, 2)
     needed = {"model_name", "layout", "norm", "residual", "model_size", "tts_s", "train_acc", "val_acc", "test_acc"}
     assert needed | {"seed", "status"} <= rows[0].keys()
     by_trial = {(row["model_name"], int(row["seed"])): row for row in rows}
@@ -69,7 +70,7 @@ def test_settings_hold_what_decides_the_results_and_are_json(comparison):
     assert settings["data"]["checksum"] == comparison.data.checksum
     assert settings["training"]["decay"] == pytest.approx(0.01 / 2)
     assert settings["space"]["cells"] == ["bn_pre", "no_norm+residual"]
-    defaults = {"gates": "squeeze", "prior": "plain", "residual_gate": True, "form": "code", "bypass": "replica"}
+    defaults = {"gates": "channel", "prior": "plain", "residual_gate": True, "form": "code", "bypass": "shortcut"}
     assert settings["unit"] == {**defaults, "processors": []}
     named = replace(comparison, unit={"processors": ("rms_norm",)}).settings()
     assert named["unit"]["processors"] == ["rms_norm"]
@@ -207,5 +208,5 @@ def test_killed_in_the_middle_of_trial_12_and_started_again(tmp_path):
     assert [record.status for record in records] == ["finished"] * 25
     assert [record.attempts for record in records] == [1] * 11 + [2] + [1] * 13
     rows = (tmp_path / "study" / "results.csv").read_text().splitlines()
-    assert len(rows) == 26
-    assert sum("MGU" in row for row in rows) == 1
+    assert len(rows) == 1 + 25 + 1
+    assert [row.split(",")[0] for row in rows if "MGU" in row].count("DIG_MGU_001 hardened") == 1

@@ -190,20 +190,20 @@ def test_what_is_wrong_is_named(call, message):
 @pytest.mark.parametrize(
     ("form", "residual_gate", "expected"),
     [
-        ("code", True, (2, 2, 2, 2, -2)),
-        ("equations", True, (-2, 2, 2, 2, 2)),
-        ("code", False, (2, 2, 2, -2)),
+        ("code", True, (0, 4, 4, 4, -4)),
+        ("equations", True, (0, 4, 4, 4, 4)),
+        ("code", False, (0, 4, 4, -4)),
     ],
 )
-def test_the_plain_prior_leans_to_batch_norm_before_the_activation(form, residual_gate, expected):
+def test_the_plain_prior_leans_to_batch_norm_and_leaves_its_order_open(form, residual_gate, expected):
     assert prior_logits("plain", form, residual_gate=residual_gate) == expected
     assert set(prior_logits("neutral", form)) == {0}
 
 
 def test_the_plain_prior_leans_away_from_processors():
     processors = ("rms_norm", "squeeze_excite")
-    assert prior_logits("plain", "code", processors=processors) == (2, 2, 2, 2, 2, 2, -2)
-    assert prior_logits("plain", "equations", processors=processors) == (-2, 2, 2, 2, 2, 2, 2)
+    assert prior_logits("plain", "code", processors=processors) == (0, 4, 4, 4, 4, 4, -4)
+    assert prior_logits("plain", "equations", processors=processors) == (0, 4, 4, 4, 4, 4, 4)
     without = prior_logits("plain", "code", residual_gate=False, processors=processors)
-    assert without == (2, 2, 2, 2, 2, -2)
+    assert without == (0, 4, 4, 4, 4, -4)
     assert prior_logits([1, 2, 3, 4, 5, 6, 7], "code", processors=processors) == (1, 2, 3, 4, 5, 6, 7)

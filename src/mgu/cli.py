@@ -52,16 +52,16 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> lis
 def unit_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add MultiGatedUnit's options to a command, which gets them by the names of its arguments."""
     options = (
-        click.option("--gates", default="squeeze", show_default=True, help="squeeze, replica, depthwise or channel."),
+        click.option("--gates", default="channel", show_default=True, help="channel, squeeze, depthwise or replica."),
         click.option(
             "--prior",
             default="plain",
             show_default=True,
             callback=_prior,
-            help="Where gates start: plain, neutral, or a logit a gate, such as 2,2,2,2,-2.",
+            help="Where gates start: plain, neutral, or a logit a gate, such as 0,4,4,4,-4.",
         ),
         click.option("--form", default="code", show_default=True, help="The unit's published form: code or equations."),
-        click.option("--bypass", default="replica", show_default=True, help="replica, normed or shortcut."),
+        click.option("--bypass", default="shortcut", show_default=True, help="shortcut, normed or replica."),
         click.option(
             "--processors",
             default="",
@@ -118,6 +118,12 @@ def space(name: str, style: str, **unit: Any) -> None:
 @click.option("--batch-size", default=64, show_default=True)
 @click.option("--lr", default=0.01, show_default=True, help="Learning rate at the first step.")
 @click.option("--decay", type=float, help="Learning rate at a step: lr / (1 + decay * step).  [default: lr / epochs]")
+@click.option(
+    "--fine-tune",
+    default=0.1,
+    show_default=True,
+    help="Epochs of fine-tuning the hardened network, as a share of those trained; 0 leaves the MGU network soft.",
+)
 @unit_options
 @click.option(
     "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto: a GPU where there is one."
@@ -153,7 +159,7 @@ def compare(
     from mgu.study.ledger import check_settings
     from mgu.training import Recipe
 
-    recipe_names = ("epochs", "patience", "batch_size", "lr", "decay", "precision")
+    recipe_names = ("epochs", "patience", "batch_size", "lr", "decay", "precision", "fine_tune")
     recipe = Recipe(compile=compile_mode, **{name: options.pop(name) for name in recipe_names})
     chosen = load_space(space_name) if space_name else None
     target_device = resolve_device(device)

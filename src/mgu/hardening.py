@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from mgu.history import Hardening
 from mgu.measure import Clock
-from mgu.samples import Samples, Shuffled, evaluate
+from mgu.samples import Samples, Shuffled, autocast, evaluate
 from mgu.torch.harden import harden
-from mgu.torch.latency import compare_latency
 from mgu.torch.network import count_weights
 from mgu.torch.tune import fine_tune
 
@@ -36,17 +35,14 @@ def finish(
     clock = Clock(train.y.device)
     epochs = max(1, math.floor(recipe.fine_tune * trained_epochs))
     batches = Shuffled(train, recipe.batch_size, torch.Generator().manual_seed(seed))
-    with clock.running():
+    with clock.running(), autocast(train.y.device, recipe.precision):
         hardened = harden(soft, validation.first(DECIDED_ON).batches())
         model = hardened.model
         best = _Best(model, validation, recipe.precision)
         decided_val_acc = best.val_acc
-        with torch.autocast(train.y.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            fine_tune(model, batches, epochs, RATE * recipe.lr, on_epoch=lambda _: best.consider())
+        fine_tune(model, batches, epochs, RATE * recipe.lr, on_epoch=lambda _: best.consider())
         model.load_state_dict(best.weights)
         test_acc = evaluate(model, test, recipe.precision)[1]
-    x = validation.x[: recipe.batch_size]
-    latency = compare_latency({"soft": soft, "hard": model}, x)
     return model, Hardening(
         model_size=count_weights(model),
         decisions=hardened.decisions,
@@ -57,9 +53,10 @@ def finish(
         val_acc=best.val_acc,
         val_loss=best.val_loss,
         test_acc=test_acc,
-        latency_batch=len(x),
-        soft_latency_s=latency["soft"],
-        latency_s=latency["hard"],
+        latency_batch=hardened.latency_batch,
+        soft_latency_s=hardened.soft_latency_s,
+        latency_s=hardened.hard_latency_s,
+        warning=hardened.warning,
     )
 
 

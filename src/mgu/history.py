@@ -39,7 +39,7 @@ class Hardening:
     ``decided_val_acc`` is the validation accuracy right after the gates were decided, ``largest_difference`` the
     largest absolute difference of the outputs then. ``epochs`` of fine-tuning followed. ``duration_s`` is the wall time
     of all of it, which is not in the run's ``tts_s``. Latencies are seconds a batch of ``latency_batch`` in evaluation
-    mode.
+    mode, the soft network's and this one's in turn. ``warning`` is what ``Hardened.warning`` said.
     """
 
     model_size: int
@@ -54,6 +54,7 @@ class Hardening:
     latency_batch: int
     soft_latency_s: float
     latency_s: float
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Result:
     ``status`` is "finished", "diverged" (a loss that is not finite) or "failed" (an error, told in ``message``).
     ``tts_s`` is wall time from the first touch of the data to the end of the test evaluation; ``train_s`` is the part
     spent in training steps; ``compile_s`` is the time of compilation and of a first step of each batch size, which is
-    in neither. ``hardening`` is of MGU networks that were hardened after training.
+    in neither. ``latency_s`` is of a batch of the recipe's size in evaluation mode. ``hardening`` is of MGU networks
+    that were hardened after training.
     """
 
     status: str
@@ -76,4 +78,5 @@ class Result:
     best_epoch: int | None = None
     history: tuple[Epoch, ...] = ()
     message: str = ""
+    latency_s: float | None = None
     hardening: Hardening | None = None

@@ -73,9 +73,14 @@ def evaluate(network: nn.Module, samples: Samples, precision: str = "float32") -
 
 def cross_entropy(network: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, precision: str) -> tuple[Tensor, Tensor]:
     """The batch's mean loss, and the logits, worked out in the precision ("float32", or "bf16" by autocast)."""
-    with torch.autocast(y.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with autocast(y.device, precision):
         logits = network(x).float()
     return F.cross_entropy(logits, y), logits
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which layers work in the precision: "float32" as they are, or "bf16"."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def totals(loss: Tensor, logits: Tensor, y: Tensor) -> Tensor:

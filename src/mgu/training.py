@@ -16,11 +16,14 @@ from mgu.errors import InputError
 from mgu.hardening import finish
 from mgu.history import Epoch, Result
 from mgu.measure import Clock
-from mgu.samples import EVALUATION_BATCH, Samples, Shuffled, cross_entropy, evaluate, on_device, totals
+from mgu.samples import EVALUATION_BATCH, Samples, Shuffled, autocast, cross_entropy, evaluate, on_device, totals
 from mgu.spaces import Architecture
 from mgu.torch.explain import gate_means
+from mgu.torch.latency import latency
 from mgu.torch.network import build_network
 
+#: Latency is the median of so many calls.
+ROUNDS = 10
 PRECISIONS = ("float32", "bf16")
 #: What ``--compile`` may be: none, or a mode of torch.compile ("reduce-overhead" uses CUDA graphs).
 COMPILE_MODES = ("none", "default", "reduce-overhead", "max-autotune")
@@ -106,7 +109,10 @@ def fit(
         finished = run.fit(train, validation, on_epoch)
         test_acc = run.evaluate(test)[1] if finished else None
     network.eval()
-    hardened, hardening = None, None
+    hardened, hardening, latency_s = None, None, None
+    if finished:
+        with autocast(target, recipe.precision):
+            latency_s = latency(network, validation.x[: recipe.batch_size], ROUNDS)
     if finished and architecture.cell is None and recipe.fine_tune:
         hardened, hardening = finish(network, (train, validation, test), recipe, len(run.history), seed)
     best = run.best if finished else None
@@ -121,6 +127,7 @@ def fit(
         best_epoch=best.epoch if best else None,
         history=tuple(run.history),
         message="" if finished else f"the loss was not finite in epoch {len(run.history) + 1}",
+        latency_s=latency_s,
         hardening=hardening,
     )
     return Fitted(network, result, hardened)

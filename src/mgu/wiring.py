@@ -111,9 +111,10 @@ PROCESSORS: dict[str, Processor] = {
     "squeeze_excite": Processor(reads="norm", beside="norm"),
 }
 
-#: Prior strengths by name: the logit at which each gate starts towards the plain cell (batch norm before the
-#: activation, no further processor, no residual, no skip). "neutral" is the paper's start, every gate at one half.
-PRIORS: Mapping[str, float] = {"plain": 2.0, "neutral": 0.0}
+#: Prior strengths by name: the logit at which gates start towards a plain cell with batch norm (no further processor,
+#: no residual, no skip); its order with the activation starts at one half. "neutral" is the paper's start, every gate
+#: at one half.
+PRIORS: Mapping[str, float] = {"plain": 4.0, "neutral": 0.0}
 
 
 def evaluate(
@@ -155,6 +156,23 @@ def harden(chain: Chain, decision: Mapping[str, str]) -> Chain:
 def gates(chain: Chain) -> tuple[Gate, ...]:
     """The chain's gates, in the order in which they are evaluated."""
     return tuple(node for node in chain if isinstance(node, Gate))
+
+
+def mixed(chain: Chain, name: str) -> tuple[tuple[str, ...], Chain]:
+    """What a value is mixed from: the values of operations that gates and sums lead from, in the chain's order; and
+    those gates and sums, the last of which gives the value. A value that no gate or sum gives is mixed from itself."""
+    wanted, between = {name}, []
+    for node in reversed(chain):
+        if node.name in wanted and mixes(node):
+            between.append(node)
+            wanted.remove(node.name)
+            wanted.update(node.inputs)
+    return tuple(node for node in (INPUT, *(n.name for n in chain)) if node in wanted), tuple(reversed(between))
+
+
+def mixes(node: Node) -> bool:
+    """Whether the node gives a weighted sum of its inputs."""
+    return isinstance(node, Gate) or node.kind == "add"
 
 
 def processor_gate(name: str) -> str:
@@ -209,6 +227,7 @@ def prior_logits(
         raise InputError(f"unknown prior {prior!r}; allowed: {', '.join(PRIORS)}, or one number for each gate")
     start = cell_decision("bn_pre", residual=False)
     towards = {gate.name: 1.0 if gate.open == start[gate.name] else -1.0 for gate in gates(FORMS[form])}
+    towards["bn_order"] = 0.0
     return tuple(PRIORS[prior] * towards.get(name, 1.0) for name in names)  # open is without a further processor
 
 

@@ -246,7 +246,7 @@ def test_trial_rows_have_the_columns_in_order(whole_study):
         "model_name", "layout", "norm", "residual", "model_size", "tts_s", "train_acc", "val_acc", "test_acc",
     )  # fmt: skip
     assert COLUMNS[9:] == (
-        "seed", "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message",
+        "seed", "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message", "latency_s",
     )  # fmt: skip
 
 

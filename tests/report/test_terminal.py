@@ -20,10 +20,11 @@ def test_a_pipe_gets_each_row_whole_on_one_line(whole_study):
     row = next(line for line in text.splitlines() if "M1 ◀ MGU" in line)
     cells = [cell.strip() for cell in row.strip("│").split("│")]
     assert cells == [
-        "M1 ◀ MGU", "[4, 2, 2, inf, 2]", "N/A", "N/A", "98.92 K", "50.0 s", "-", "90.50 ± 2.12", "88.00 ± 2.83",
+        "M1 ◀ MGU", "[4, 2, 2, inf, 2]", "N/A", "N/A", "98.92 K", "50.0 s", "-", "90.50 ± 2.12", "88.00 ± 2.83", "-",
     ]  # fmt: skip
     assert [name.strip() for name in text.splitlines()[1].strip("┃").split("┃")] == [
         "model_name", "layout", "norm", "residual", "size", "tts", "train_acc, %", "val_acc, %", "test_acc, %",
+        "latency",
     ]  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def test_all_published_sizes_to_the_printed_digit(data, column, unit):
         name, layout = row["model_name"], Layout.of([float(n) for n in row["layout"].strip("[]").split(",")])
         if name in PUBLISHED_MGU:
             architecture = Architecture(layout, start_filters=space.start_filters, max_filters=space.max_filters)
-            options = {"gates": "replica", "residual_gate": PUBLISHED_MGU[name]}
+            options = {"gates": "replica", "bypass": "replica", "residual_gate": PUBLISHED_MGU[name]}
         else:
             architecture, options = models[name], {}
             assert (architecture.layout, architecture.cell) == (layout, Cell(row["norm"], row["residual"] == "1"))
@@ -53,7 +53,9 @@ def test_some_published_sizes_without_the_table():
     """Paper, section 6.1: MNI_001, MNI_002, MNI_003, MNI_MGU_001, in thousands."""
     models, shape = load_space("mnist").models(), (1, 28, 28)
     sizes = [model_size(models[name], shape, 10) / 1e3 for name in ("MNI_001", "MNI_002", "MNI_003")]
-    sizes.append(model_size(models["MNI_MGU_001"], shape, 10, gates="replica", residual_gate=False) / 1e3)
+    sizes.append(
+        model_size(models["MNI_MGU_001"], shape, 10, gates="replica", bypass="replica", residual_gate=False) / 1e3
+    )
     assert [round(size, 2) for size in sizes] == [98.92, 195.91, 99.4, 586.6]
 
 
@@ -116,7 +118,9 @@ def test_a_plain_network_is_the_papers_listing(norm, residual, training):
 
 def test_kernels_start_glorot_uniform_and_biases_at_zero():
     torch.manual_seed(0)
-    network = build_network(load_space("cifar10").models()["CIF_MGU_001"], (3, 32, 32), 10, gates="replica")
+    network = build_network(
+        load_space("cifar10").models()["CIF_MGU_001"], (3, 32, 32), 10, gates="replica", bypass="replica"
+    )
     unit = network.layer_6
     for layer in (unit.operations["linear"], unit.operations["bypass"], unit.gates.replicas[0]):
         bound = math.sqrt(6 / (9 * (layer.in_channels + layer.out_channels)))

@@ -187,7 +187,7 @@ def test_the_documented_processor_of_ones_own_runs_explains_itself_and_hardens(c
             own = nn.functional.local_response_norm(own, 5)
             certain = {"with_response_norm": -60.0, "skip": -60.0}
             biases = torch.tensor([certain.get(name, 60.0) for name in unit.gate_names])
-            unit.gates.excite.bias.copy_(biases.repeat_interleave(8))
+            unit.gates.logits.copy_(biases[:, None, None].expand_as(unit.gates.logits))
             torch.testing.assert_close(unit(x), own)
         text = explain(unit, [x]).text()
         assert "Gate rule: `gate * No-response_norm + (1 - gate) * response_norm`" in text

@@ -39,7 +39,7 @@ def test_clamped_to_any_decision_it_is_the_plain_network(make, form, training):
     torch.manual_seed(0)
     x = torch.randn(4, 3) if isinstance(make(), nn.Linear) else torch.randn(4, 3, 6, 6)
     for decision in reference.decisions(gates(FORMS[form])):
-        unit = clamp(MultiGatedUnit(make().double(), gates="channel", form=form), decision).train(training)
+        unit = clamp(MultiGatedUnit(make().double(), form=form, bypass="replica"), decision).train(training)
         block = plain(unit, decision).train(training)
         torch.testing.assert_close(unit(x.double()), block(x.double()), rtol=0, atol=1e-12)
 
@@ -51,9 +51,9 @@ def test_plain_prior_starts_as_the_plain_cell_and_neutral_in_the_middle():
             name: torch.sigmoid(logits).mean().item()
             for name, logits in unit.gate_logits(torch.randn(2, 3, 5, 5)).items()
         }
-        towards_open = {"code": (1, 1, 1, 1, 0), "equations": (0, 1, 1, 1, 1)}[form]
-        for mean, opened in zip(start.values(), towards_open, strict=True):
-            assert mean == pytest.approx(0.8808 if opened else 0.1192, abs=1e-4)
+        certain = 0.98201  # sigmoid(4)
+        expected = (0.5, *[certain] * 3, {"code": 1 - certain, "equations": certain}[form])
+        assert tuple(start.values()) == pytest.approx(expected, abs=1e-4)
         neutral = MultiGatedUnit(nn.Conv2d(3, 4, 3), prior="neutral", form=form)
         assert all((logits == 0).all() for logits in neutral.gate_logits(torch.randn(2, 3, 5, 5)).values())
 
@@ -118,7 +118,7 @@ class Mixer(nn.Module):
 
 @pytest.mark.parametrize("kind", ["replica", "squeeze", "channel"])
 def test_a_users_own_module(kind):
-    unit = MultiGatedUnit(Mixer(), gates=kind, in_channels=3, out_channels=6)
+    unit = MultiGatedUnit(Mixer(), gates=kind, bypass="replica", in_channels=3, out_channels=6)
     assert unit(torch.randn(2, 3, 4, 4)).shape == (2, 6, 4, 4)
     assert not torch.equal(unit.operations["bypass"].up.weight, unit.operations["linear"].up.weight)
 
@@ -127,7 +127,9 @@ def test_what_a_users_own_module_must_say():
     with pytest.raises(InputError, match=r"Mixer cannot be read.*in_channels=.*out_channels="):
         MultiGatedUnit(Mixer())
     with pytest.raises(InputError, match="depthwise gates need a Linear or Conv layer, not Mixer"):
-        MultiGatedUnit(Mixer(), gates="depthwise", in_channels=3, out_channels=6)
+        MultiGatedUnit(Mixer(), gates="depthwise", bypass="replica", in_channels=3, out_channels=6)
+    with pytest.raises(InputError, match=r"a shortcut bypass needs a Linear or Conv layer, not Mixer"):
+        MultiGatedUnit(Mixer(), in_channels=3, out_channels=6)
 
 
 class Bare(nn.Module):
@@ -143,7 +145,7 @@ class Bare(nn.Module):
 
 def test_a_replica_must_have_weights_of_its_own():
     with pytest.raises(InputError, match=r"Bare: the weights 'weight' cannot be drawn anew .* reset_parameters"):
-        MultiGatedUnit(Bare(), in_channels=3, out_channels=4, channel_axis=-1)
+        MultiGatedUnit(Bare(), bypass="replica", in_channels=3, out_channels=4, channel_axis=-1)
 
 
 def test_a_frozen_layer_has_a_bypass_and_gates_that_learn():
@@ -159,7 +161,7 @@ def test_depthwise_gates_pad_as_the_layer_does():
     with torch.no_grad():
         unit.gates.window.weight.fill_(1.0)
     logits = unit.gate_logits(torch.ones(1, 1, 4, 4))["norm"]
-    torch.testing.assert_close(logits, torch.full((1, 1, 4, 4), 2.0 + 9.0))
+    torch.testing.assert_close(logits, torch.full((1, 1, 4, 4), 4.0 + 9.0))
 
 
 @pytest.mark.parametrize("kind", GATES)
@@ -274,7 +276,7 @@ def test_gating_unit_mixes_two_values_by_its_input(kind):
 def test_the_wrapped_layers_weights_are_left_alone():
     layer = nn.Conv2d(3, 4, 3)
     before = layer.weight.clone()
-    unit = MultiGatedUnit(layer, gates="replica")
+    unit = MultiGatedUnit(layer, gates="replica", bypass="replica")
     assert unit.operations["linear"] is layer
     assert torch.equal(layer.weight, before)
     assert not torch.equal(unit.operations["bypass"].weight, before)

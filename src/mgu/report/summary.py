@@ -17,7 +17,7 @@ class Row:
     """One model over its seeds. Accuracies are over its ``seeds`` finished trials of ``trials``; ``tts_s`` is the mean
     over those that ended, however they ended. ``rank`` is None where none finished. ``status`` is the one its trials
     share, or how many have which ("2 finished, 1 diverged"). ``missed`` of its trials diverged or failed. ``val_loss``
-    is the mean validation loss of the best epochs."""
+    is the mean validation loss of the best epochs, ``latency_s`` the mean seconds of a batch in evaluation mode."""
 
     rank: int | None
     model_name: str
@@ -33,6 +33,7 @@ class Row:
     val_acc: MeanSd | None
     val_loss: float | None
     test_acc: MeanSd | None
+    latency_s: float | None
     status: str
     is_mgu: bool
 
@@ -62,12 +63,27 @@ class Margin:
 
 
 @dataclass(frozen=True)
+class Hardened:
+    """The plain network that the best MGU model was hardened to: its row, what it cost with the training before it, its
+    margins over the best plain model, how many times the soft network's latency is its own, and, by seed, why hardening
+    should not be trusted there."""
+
+    row: Row
+    cost: Cost | None
+    val_margin: Margin
+    test_margin: Margin
+    latency_ratio: float
+    warnings: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
 class Summary:
     """A study in numbers. ``rows`` are best first by mean validation accuracy, of equals the one with the lower
     validation loss; then the models that missed a seed (diverged or failed), those none of whose trials finished, and
     those none of whose trials ended. Costs and the speed-up are over the seeds that both sides have. ``ties`` is how
     many plain models are as accurate as the best one, itself counted. ``best_mgu`` and ``best_plain`` are the two
-    compared; ``all_mgu_cost`` is of all MGU models together, since picking one of several is a search too."""
+    compared; ``all_mgu_cost`` is of all MGU models together, since picking one of several is a search too. ``hardened``
+    is what the best MGU model was hardened to, a row of its own."""
 
     rows: tuple[Row, ...]
     best_mgu: Row | None
@@ -77,6 +93,7 @@ class Summary:
     all_mgu_cost: Cost | None
     val_margin: Margin
     test_margin: Margin
+    hardened: "Hardened | None"
     ended: int
     total: int
     plain_models: int
@@ -109,6 +126,11 @@ class Summary:
     def speed_up_all_mgu(self) -> float | None:
         """The speed-up with the cost of every MGU model counted; None where ``speed_up`` is."""
         return self._speed_up(self.all_mgu_cost) if self.mgu_cost else None
+
+    @property
+    def speed_up_hardened(self) -> float | None:
+        """The speed-up with the cost of hardening and fine-tuning counted; None where ``speed_up`` is."""
+        return self._speed_up(self.hardened.cost) if self.hardened else None
 
     @property
     def margin(self) -> float | None:

@@ -8,21 +8,22 @@ from statistics import fmean, stdev
 from typing import Any
 
 from mgu.history import Result
-from mgu.report.summary import Cost, Margin, MeanSd, Row, Summary
+from mgu.report.summary import Cost, Hardened, Margin, MeanSd, Row, Summary
 from mgu.study.trial import ENDED, Record, StudyView
 
 #: The columns of ``trial_rows``, in order.
 COLUMNS = (
     "model_name", "layout", "norm", "residual", "model_size", "tts_s", "train_acc", "val_acc", "test_acc", "seed",
-    "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message",
+    "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message", "latency_s",
 )  # fmt: skip
 
 
 def summarise(view: StudyView) -> Summary:
     """The numbers of a study, whatever part of it has ended."""
     models = _by_model(view.records)
-    rows = _ranked(_row(records) for records in models.values())
-    best_mgu = next((row for row in rows if row.rank and row.is_mgu), None)
+    hardened = {name: [record.hardened for record in records if record.hardened] for name, records in models.items()}
+    rows = _ranked(_row(records) for records in (*models.values(), *hardened.values()) if records)
+    best_mgu = next((row for row in rows if row.rank and row.is_mgu and row.model_name in models), None)
     best_plain = next((row for row in rows if row.rank and not row.is_mgu), None)
     of_mgu = models.get(best_mgu.model_name, []) if best_mgu else []
     of_plain = models.get(best_plain.model_name, []) if best_plain else []
@@ -40,6 +41,7 @@ def summarise(view: StudyView) -> Summary:
         all_mgu_cost=_cost([record for record in view.records if record.trial.is_mgu], shared),
         val_margin=_margin(of_mgu, of_plain, "val_acc"),
         test_margin=_margin(of_mgu, of_plain, "test_acc"),
+        hardened=_hardened(rows, of_mgu, of_plain, shared),
         ended=sum(record.status in ENDED for record in view.records),
         total=len(view.records),
         plain_models=sum(not row.is_mgu for row in rows),
@@ -51,12 +53,15 @@ def summarise(view: StudyView) -> Summary:
 
 
 def trial_rows(view: StudyView) -> list[dict[str, Any]]:
-    """One row a record under ``COLUMNS``, None where unknown: best model first, then by seed; not-ended ones last.
+    """One row a record under ``COLUMNS``, and one a hardened network, None where unknown: best model first, then by
+    seed; not-ended ones last.
 
-    Accuracies are in per cent, to 4 decimals; times in seconds, to 3. ``epochs`` counts those of the history.
+    Accuracies are in per cent, to 4 decimals; times in seconds, to 3, latency to 6. ``epochs`` counts those of the
+    history.
     """
     place = {row.model_name: i for i, row in enumerate(summarise(view).rows)}
-    order = sorted(view.records, key=lambda r: (r.status not in ENDED, place[r.trial.model_name], r.trial.seed))
+    records = [*view.records, *(record.hardened for record in view.records if record.hardened)]
+    order = sorted(records, key=lambda r: (r.status not in ENDED, place[r.trial.model_name], r.trial.seed))
     return [_trial_row(record) for record in order]
 
 
@@ -65,6 +70,7 @@ def _trial_row(record: Record) -> dict[str, Any]:
     known = {
         **{name: getattr(record.trial, name) for name in ("model_name", "layout", "norm", "residual", "model_size")},
         **{name: _round(getattr(result, name, None), 3) for name in ("tts_s", "train_s", "compile_s")},
+        "latency_s": _round(result.latency_s if result else None, 6),
         **{name: _round(_percent(record, name), 4) for name in ("train_acc", "val_acc", "test_acc")},
         "seed": record.trial.seed,
         "status": record.status,
@@ -108,6 +114,7 @@ def _row(records: Sequence[Record]) -> Row:
         val_acc=_mean_sd(_finished(records, "val_acc").values()),
         val_loss=_val_loss(records),
         test_acc=_mean_sd(_finished(records, "test_acc").values()),
+        latency_s=_mean(result.latency_s for _, result in _ended(records)),
         status=_status(statuses),
     )
 
@@ -130,6 +137,11 @@ def _finished(records: Iterable[Record], name: str) -> dict[int, float]:
 def _mean_sd(figures: Iterable[float]) -> MeanSd | None:
     known = list(figures)
     return MeanSd(fmean(known), stdev(known) if len(known) > 1 else None) if known else None
+
+
+def _mean(figures: Iterable[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return fmean(known) if known else None
 
 
 def _ranked(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -183,6 +195,24 @@ def _cost(records: Sequence[Record], shared: set[int]) -> Cost | None:
         compile_s=fmean(sum(result.compile_s for _, result in ended) for ended in whole.values()),
         models=len({record.trial.model_name for record in records}),
         seeds=tuple(sorted(whole)),
+    )
+
+
+def _hardened(
+    rows: Sequence[Row], of_mgu: Sequence[Record], of_plain: Sequence[Record], shared: set[int]
+) -> Hardened | None:
+    records = [record.hardened for record in of_mgu if record.hardened]
+    if not records:
+        return None
+    known = [(record.trial.seed, record.result.hardening) for record in records if record.result]
+    facts = [(seed, hardening) for seed, hardening in known if hardening]
+    return Hardened(
+        row=next(row for row in rows if row.model_name == records[0].trial.model_name),
+        cost=_cost(records, shared),
+        val_margin=_margin(records, of_plain, "val_acc"),
+        test_margin=_margin(records, of_plain, "test_acc"),
+        latency_ratio=fmean(hardening.soft_latency_s / hardening.latency_s for _, hardening in facts),
+        warnings=tuple((seed, hardening.warning) for seed, hardening in facts if hardening.warning),
     )
 
 

@@ -13,7 +13,7 @@ from mgu.report.summary import Row, Summary
 #: Columns for which a terminal has no room; the lines below the table name the models that missed a seed.
 _HIDDEN = ("rank", "seeds", "status")
 #: What a narrow terminal goes without, first to go first.
-_SPARE = ("layout", "train_acc, %", "size", "residual", "norm")
+_SPARE = ("layout", "train_acc, %", "latency", "size", "residual", "norm")
 
 
 def print_summary(summary: Summary, console: Console) -> None:

@@ -18,6 +18,10 @@ METHOD = (
     "One model is trained after the other on one machine, and the grid's total is the serial sum of its cells: those "
     "that diverged or failed and the time lost in earlier attempts are part of it. Over several seeds, the total is "
     "the mean of the seeds that every cell ended; ± is the sample standard deviation.",
+    "An MGU network is hardened when its training is over: its gates are decided on validation samples, and the plain "
+    "network that is left is fine-tuned with a learning rate that falls to 0, which the grid's cells are not. Its row "
+    "has the training, the hardening and the fine-tuning on its clock. Latency is the median time of a batch of the "
+    "training's size in evaluation mode, on no clock.",
     "Margins are means over the seeds that both models finished. A diverged or failed trial has no accuracy here, but "
     "its cost counts.",
 )
@@ -44,6 +48,7 @@ COLUMNS = (
     Column("train_acc, %", lambda row: mean_sd(row.train_acc), lambda row: _mean(row.train_acc), numeric=True),
     Column("val_acc, %", lambda row: mean_sd(row.val_acc), lambda row: _mean(row.val_acc), numeric=True),
     Column("test_acc, %", lambda row: mean_sd(row.test_acc), lambda row: _mean(row.test_acc), numeric=True),
+    Column("latency", lambda row: milliseconds(row.latency_s), lambda row: row.latency_s, numeric=True),
     Column("seeds", lambda row: f"{row.seeds} of {row.trials}", lambda row: row.seeds, numeric=True),
     Column("status", lambda row: row.status, lambda row: row.status),
 )
@@ -61,6 +66,11 @@ def seconds(duration_s: float | None) -> str:
         return UNKNOWN
     digits = 2 if 0 < duration_s < 10 else 1 if 0 < duration_s < 100 else 0
     return f"{duration_s:,.{digits}f} s"
+
+
+def milliseconds(duration_s: float | None) -> str:
+    """A short duration to three digits: 0.451 ms, 12.3 ms."""
+    return UNKNOWN if duration_s is None else f"{float(f'{1000 * duration_s:.3g}'):g} ms"
 
 
 def mean_sd(figure: MeanSd | None) -> str:
@@ -120,6 +130,7 @@ def facts(summary: Summary) -> dict[str, str]:
     if summary.speed_up_all_mgu and summary.all_mgu_cost and summary.all_mgu_cost.models > 1:
         name = f"Speed-up with all {summary.all_mgu_cost.models} MGU models counted"
         known[name] = f"{summary.speed_up_all_mgu:.2f}; they took {_cost(summary.all_mgu_cost)}"
+    known |= _hardened(summary)
     costs = {"grid": summary.grid_cost, "MGU": summary.mgu_cost}
     if any(cost and cost.compile_s for cost in costs.values()):
         compiled = (f"{name} {seconds(cost.compile_s)}" for name, cost in costs.items() if cost)
@@ -128,6 +139,21 @@ def facts(summary: Summary) -> dict[str, str]:
     if missed:
         known["Diverged or failed"] = ", ".join(missed)
     return known | {"Trials ended": f"{summary.ended} of {summary.total}"}
+
+
+def _hardened(summary: Summary) -> dict[str, str]:
+    hard = summary.hardened
+    if not hard:
+        return {}
+    speed_up = f"; speed-up {summary.speed_up_hardened:.2f}" if summary.speed_up_hardened else ""
+    known = {
+        "Hardened": f"{percent(hard.row.val_acc)} validation, {percent(hard.row.test_acc)} test, "
+        f"{size(hard.row.model_size)} weights, {hard.latency_ratio:.2f} times as fast in use as before",
+        "Hardened, validation margin": _margin(hard.val_margin, summary.validation_size),
+        "Hardened, test margin": _margin(hard.test_margin, summary.test_size),
+        "Hardened, tts": f"{_cost(hard.cost, hard.row)}, fine-tuning included{speed_up}",
+    }
+    return known | {f"Hardened, warning at seed {seed}": text for seed, text in hard.warnings}
 
 
 def _accuracy(summary: Summary) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mgu.history import Result
@@ -65,6 +65,26 @@ class Record:
     attempts: int = 0
     result: Result | None = None
     lost_s: float = 0.0
+
+    @property
+    def hardened(self) -> "Record | None":
+        """The plain network that an MGU network was hardened to, as a trial of its own with all costs on its clock:
+        those of training, and those of hardening and fine-tuning. None where it was not hardened."""
+        if not self.result or not self.result.hardening:
+            return None
+        hard = self.result.hardening
+        result = replace(
+            self.result,
+            tts_s=self.result.tts_s + hard.duration_s,
+            train_acc=None,
+            val_acc=hard.val_acc,
+            test_acc=hard.test_acc,
+            best_epoch=None,
+            latency_s=hard.latency_s,
+            history=(),
+        )
+        name = f"{self.trial.model_name} hardened"
+        return replace(self, trial=replace(self.trial, model_name=name, model_size=hard.model_size), result=result)
 
 
 @dataclass(frozen=True)

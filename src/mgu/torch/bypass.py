@@ -22,19 +22,17 @@ def shortcut(wrapped: Wrapped) -> nn.Module:
     """The identity where the layer keeps its input's shape; else average pooling by the layer's window where it changes
     the positions, and a 1 x 1 projection without bias where it changes the channels (He et al. 2016, section 3.3, B).
 
-    Raises InputError for a layer other than Linear and Conv without dilation.
+    A dilated layer's window is all that it spans. Raises InputError for a layer other than Linear and Conv.
     """
     layer, axes = wrapped.layer, (wrapped.rank or 2) - 2
     if isinstance(layer, nn.Linear):
         return _projection(wrapped, nn.Linear) or nn.Identity()
-    if not isinstance(layer, _CONVOLUTIONS) or any(d != 1 for d in layer.dilation):
-        raise InputError(
-            f"a shortcut bypass needs a Linear layer or a Conv layer without dilation, not {layer}; "
-            "choose replica or normed"
-        )
-    padding = _padding(layer)
-    keeps = all(s == 1 and 2 * p == k - 1 for s, p, k in zip(layer.stride, padding, layer.kernel_size, strict=True))
-    pool = None if keeps else _POOLS[axes - 1](layer.kernel_size, layer.stride, padding, count_include_pad=False)  # type: ignore[arg-type]
+    if not isinstance(layer, _CONVOLUTIONS):
+        raise InputError(f"a shortcut bypass needs a Linear or Conv layer, not {layer}; choose replica or normed")
+    window = tuple(d * (k - 1) + 1 for d, k in zip(layer.dilation, layer.kernel_size, strict=True))
+    padding = _padding(layer, window)
+    keeps = all(s == 1 and 2 * p == k - 1 for s, p, k in zip(layer.stride, padding, window, strict=True))
+    pool = None if keeps else _POOLS[axes - 1](window, layer.stride, padding, count_include_pad=False)  # type: ignore[arg-type]
     steps = [step for step in (pool, _projection(wrapped, _CONVOLUTIONS[axes - 1], 1)) if step is not None]
     return steps[0] if len(steps) == 1 else nn.Sequential(*steps) if steps else nn.Identity()
 
@@ -46,15 +44,15 @@ def _projection(wrapped: Wrapped, kind: Callable[..., nn.Module], *window: int) 
     return replica(kind(wrapped.in_channels, wrapped.out_channels, *window, bias=False, **wrapped.placement()))
 
 
-def _padding(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> tuple[int, ...]:
+def _padding(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d, window: tuple[int, ...]) -> tuple[int, ...]:
     """The layer's padding in numbers. Raises InputError for one that average pooling cannot have."""
     if not isinstance(layer.padding, str):
         padding = layer.padding
-    elif layer.padding == "valid" or all(k % 2 for k in layer.kernel_size):
-        padding = tuple((k - 1) // 2 * (layer.padding == "same") for k in layer.kernel_size)
+    elif layer.padding == "valid" or all(k % 2 for k in window):
+        padding = tuple((k - 1) // 2 * (layer.padding == "same") for k in window)
     else:
         raise InputError(f"a shortcut bypass cannot pad {layer} evenly; choose an odd kernel, or replica or normed")
-    if any(2 * p > k for p, k in zip(padding, layer.kernel_size, strict=True)):
+    if any(2 * p > k for p, k in zip(padding, window, strict=True)):
         raise InputError(f"a shortcut bypass cannot pool {layer}, whose padding is more than half its kernel")
     return padding
 

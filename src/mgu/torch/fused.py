@@ -6,10 +6,8 @@ on what it takes the place of. Anywhere else, and where no C compiler is found, 
 give the same values to rounding; the kernel's output has its channels last in memory and can be differentiated once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -17,24 +15,38 @@ from torch.autograd import forward_ad
 
 from mgu.torch.norms import EPSILON, BatchNorm, LayerNorm
 from mgu.torch.tail import ACTIVATIONS, Activation, library, tail
-
-if TYPE_CHECKING:
-    from mgu.torch.mixture import Term
-
-Terms = Mapping[str, tuple["Term", Tensor | None]]
-Kinds = tuple[str, ...]
+from mgu.wiring import INPUT, Chain, Op
 
 #: The terms that the kernel adds up, in the order of its weights: the kinds of operation from a term down to the input.
-PARTS: tuple[Kinds, ...] = (
+PARTS: tuple[tuple[str, ...], ...] = (
     ("activation", "batch_norm", "layer"),
     ("batch_norm", "activation", "layer"),
     ("layer_norm", "activation", "layer"),
     ("activation", "layer"),
     ("bypass",),
 )
-NORMED, BYPASS = PARTS[:3], PARTS[-1]
-_NORMS = (BatchNorm, LayerNorm)
+_NORMED, _BATCH_NORMED = range(3), range(2)
+Norm = BatchNorm | LayerNorm
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Which terms of a mixture the kernel adds up.
+
+    ``rows`` are all terms: those of ``PARTS`` in their order, empty where there is none, and then the others. ``layer``
+    is what the kernel reads, ``norms`` the norm of each part that has one, by the part's place, and ``activations``
+    those that the kernel takes the place of; all by their names in the chain.
+    """
+
+    rows: tuple[str, ...]
+    layer: str
+    norms: Mapping[int, str]
+    activations: tuple[str, ...]
+
+    @property
+    def bypass(self) -> str:
+        return self.rows[len(PARTS) - 1]
 
 
 def available() -> bool:
@@ -48,15 +60,63 @@ def why_not() -> str:
     return str(made) if isinstance(made, OSError) else ""
 
 
-def fused(terms: Terms) -> tuple[Tensor | None, Terms]:
-    """The weighted sum of those terms that the kernel adds up, None where there are none, and the other terms."""
+def parts(chain: Chain, terms: tuple[str, ...]) -> Parts | None:
+    """Which of the terms the kernel can add up; None where they are not two or more of one layer, one with a norm."""
+    ways = {term: _way(chain, term) for term in terms}
+    by_kinds = {tuple(op.kind for op in way): term for term, way in ways.items()}
+    first = tuple(by_kinds.get(kinds, "") for kinds in PARTS)
+    steps = [op for term in first[:-1] if term for op in ways[term]]
+    layers = {op.name for op in steps if op.kind == "layer"}
+    norms = {i: op.name for i in _NORMED if first[i] for op in ways[first[i]] if op.kind.endswith("_norm")}
+    if len(layers) != 1 or not norms or sum(map(bool, first)) < 2:
+        return None
+    activations = {op.name: None for op in steps if op.kind == "activation"}
+    return Parts((*first, *(term for term in terms if term not in first)), layers.pop(), norms, tuple(activations))
+
+
+def fused(found: Parts, operations: nn.ModuleDict, value: Callable[[str], Tensor], weights: Tensor) -> Tensor | None:
+    """The weighted sum of the first ``PARTS`` rows, None where the kernel cannot be used; batch norms' running
+    statistics move. ``value`` gives a value of the chain by name; ``weights`` are (rows, batch or 1, channels)."""
     if not _plain_run():
-        return None, terms
-    names = {term.kinds: name for name, (term, _) in terms.items() if term.kinds in PARTS}
-    taken = _Taken({kinds: terms[name] for kinds, name in names.items()})
-    if not (taken.replaceable and taken.fits):
-        return None, terms
-    return taken.sum(), {name: entry for name, entry in terms.items() if name not in names.values()}
+        return None
+    norms = {i: module for i, name in found.norms.items() if isinstance(module := operations[name], Norm)}
+    activations = [operations[name] for name in found.activations]
+    activation = _common(activations)
+    if activation is None or not _replaceable([*norms.values(), *activations]):
+        return None
+    layer = value(found.layer)
+    bypass = value(found.bypass) if found.bypass else layer.detach()  # its weight is 0
+    if not _fit(layer, bypass, weights, norms.values()):
+        return None
+    axis, channels = next(iter(norms.values())).channel_axis, weights.shape[-1]
+    output, moments = tail(
+        layer.movedim(axis, -1).contiguous(),
+        bypass.movedim(axis, -1).contiguous(),
+        weights[: len(PARTS)].contiguous(),
+        torch.stack([value for i in _NORMED for value in _weight_and_bias(norms.get(i), layer.new_zeros(channels))]),
+        activation,
+        tuple(norms[i].eps if i in norms else EPSILON for i in _NORMED),
+    )
+    for i, (mean, var) in zip(_BATCH_NORMED, moments.float().view(2, 2, channels).unbind(), strict=True):
+        if isinstance(norm := norms.get(i), BatchNorm):
+            norm.track(mean, var, layer.numel() // channels)
+    return output.movedim(-1, axis)
+
+
+def _way(chain: Chain, name: str) -> tuple[Op, ...]:
+    """The operations from a value down to the input, each a function of the next alone; none where it is not so."""
+    node = next((node for node in chain if node.name == name), None)
+    if not isinstance(node, Op) or len(node.inputs) != 1:
+        return ()
+    below = _way(chain, node.inputs[0])
+    return (node, *below) if below or node.inputs[0] == INPUT else ()
+
+
+def _common(activations: Sequence[nn.Module]) -> Activation | None:
+    """What the kernel calls the activation; None where there are several, or one for which there is no kernel."""
+    known = {ACTIVATIONS.get(type(module), lambda module: None)(module) for module in activations}
+    found = known.pop() if len(known) == 1 else None
+    return None if found is None or isinstance(library(found.name), OSError) else found
 
 
 def _plain_run() -> bool:
@@ -69,96 +129,29 @@ def _plain_run() -> bool:
     )
 
 
-@dataclass(frozen=True)
-class _Taken:
-    """Terms and weights that the kernel may add up, by their kinds."""
+def _replaceable(modules: Sequence[nn.Module]) -> bool:
+    """Whether the kernel computes what these modules do."""
+    return all(
+        type(module) in (*ACTIVATIONS, BatchNorm, LayerNorm)
+        and module.training
+        and not any(getattr(module, hooks) for hooks in _HOOKS)
+        for module in modules
+    )
 
-    parts: Mapping[Kinds, tuple["Term", Tensor | None]]
 
-    @cached_property
-    def replaced(self) -> list["Term"]:
-        """The terms that the kernel works out itself."""
-        return [step for term, _ in self.parts.values() for step in term.path if step.kind not in ("layer", "bypass")]
-
-    @cached_property
-    def norms(self) -> dict[Kinds, BatchNorm | LayerNorm]:
-        steps = (
-            (kinds, step.function) for kinds in NORMED if kinds in self.parts for step in self.parts[kinds][0].path
-        )
-        return {kinds: module for kinds, module in steps if isinstance(module, _NORMS)}
-
-    @cached_property
-    def activation(self) -> Activation | None:
-        """What the kernel calls the activation; None where there are several, or one that it does not know."""
-        modules = [step.function for step in self.replaced if step.kind == "activation"]
-        known = {ACTIVATIONS.get(type(module), lambda module: None)(module) for module in modules}
-        return known.pop() if len(known) == 1 else None
-
-    @cached_property
-    def axis(self) -> int:
-        return next(iter(self.norms.values())).channel_axis
-
-    @cached_property
-    def layer(self) -> Tensor:
-        return next(term.path[-1] for kinds, (term, _) in self.parts.items() if kinds != BYPASS).value()
-
-    @cached_property
-    def bypass(self) -> Tensor:
-        """Where there is none, any value of its shape, to be weighted with 0."""
-        return self.parts[BYPASS][0].value() if BYPASS in self.parts else self.layer.detach()
-
-    @property
-    def replaceable(self) -> bool:
-        """Whether the kernel computes what these terms' modules do; nothing is worked out yet."""
-        modules = [step.function for step in self.replaced]
-        layers = {id(term.path[-1]) for kinds, (term, _) in self.parts.items() if kinds != BYPASS}
-        return (
-            len(self.parts) > 1
-            and len(self.norms) > 0
-            and len(layers) == 1
-            and all(type(module) in (*ACTIVATIONS, *_NORMS) for module in modules)
-            and all(isinstance(module, nn.Module) and module.training for module in modules)
-            and not any(getattr(module, hooks) for module in modules for hooks in _HOOKS)
-            and self.activation is not None
-            and not isinstance(library(self.activation.name), OSError)
-        )
-
-    @property
-    def fits(self) -> bool:
-        """Whether the tensors are such as the kernel reads; a single value a channel has no variance."""
-        layer, norms = self.layer, self.norms.values()
-        channels = layer.shape[self.axis]
-        weights = [weight for _, weight in self.parts.values() if weight is not None]
-        norm_weights = [value for norm in norms for value in (norm.weight, norm.bias)]
-        return (
-            all(_readable(value) for value in (layer, self.bypass, *weights, *norm_weights))
-            and all(forward_ad.unpack_dual(value).tangent is None for value in (layer, self.bypass))  # type: ignore[no-untyped-call]
-            and self.bypass.shape == layer.shape
-            and layer.numel() > channels > 0
-            and all(norm.channel_axis == self.axis and norm.weight.shape == (channels,) for norm in norms)
-            and all(weight.numel() in (1, channels, len(layer) * channels) for weight in weights)
-            and all(weight.shape[self.axis] == channels for weight in weights if weight.ndim)
-        )
-
-    def sum(self) -> Tensor:
-        """The weighted sum; batch norms' running statistics move."""
-        activation, channels = self.activation, self.layer.shape[self.axis]
-        assert activation is not None
-        zero = self.layer.new_zeros(channels)
-        scales = [norm for kinds in NORMED for norm in _weight_and_bias(self.norms.get(kinds), zero)]
-        weights = [self.parts[kinds][1] if kinds in self.parts else zero for kinds in PARTS]
-        output, moments = tail(
-            self.layer.movedim(self.axis, -1).contiguous(),
-            self.bypass.movedim(self.axis, -1).contiguous(),
-            _stacked(weights, zero),
-            torch.stack(scales),
-            activation,
-            tuple(self.norms[kinds].eps if kinds in self.norms else EPSILON for kinds in NORMED),
-        )
-        for kinds, (mean, var) in zip(NORMED[:2], moments.float().view(2, 2, channels), strict=True):
-            if isinstance(norm := self.norms.get(kinds), BatchNorm):
-                norm.track(mean, var, self.layer.numel() // channels)
-        return output.movedim(-1, self.axis)
+def _fit(layer: Tensor, bypass: Tensor, weights: Tensor, norms: Iterable[Norm]) -> bool:
+    """Whether the tensors are such as the kernel reads; a single value a channel has no variance."""
+    axes = {norm.channel_axis for norm in norms}
+    norm_weights = [value for norm in norms for value in (norm.weight, norm.bias)]
+    return (
+        all(_readable(value) for value in (layer, bypass, weights, *norm_weights))
+        and all(forward_ad.unpack_dual(value).tangent is None for value in (layer, bypass))  # type: ignore[no-untyped-call]
+        and len(axes) == 1
+        and bypass.shape == layer.shape
+        and layer.shape[axes.pop()] == weights.shape[-1] < layer.numel()
+        and weights.shape[1] in (1, len(layer))
+        and all(value.shape == weights.shape[-1:] for value in norm_weights)
+    )
 
 
 def _readable(value: Tensor) -> bool:
@@ -166,13 +159,5 @@ def _readable(value: Tensor) -> bool:
     return plain and value.device.type == "cpu" and value.dtype == torch.float32
 
 
-def _weight_and_bias(norm: BatchNorm | LayerNorm | None, zero: Tensor) -> tuple[Tensor, Tensor]:
-    return (zero, zero) if norm is None else (norm.weight, norm.bias)
-
-
-def _stacked(weights: Sequence[Tensor | None], zero: Tensor) -> Tensor:
-    """Weights, None being 1, as one tensor (weights, batch or 1, channels)."""
-    filled = [zero + 1 if weight is None else weight if weight.ndim else weight + zero for weight in weights]
-    rows = [weight.reshape(-1, len(zero)) for weight in filled]
-    most = max(len(row) for row in rows)
-    return torch.stack([row.expand(most, -1) for row in rows])
+def _weight_and_bias(norm: Norm | None, zero: Tensor) -> tuple[Tensor, Tensor]:
+    return (norm.weight, norm.bias) if norm else (zero, zero)

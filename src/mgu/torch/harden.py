@@ -1,25 +1,28 @@
 """From a trained MGU network to a plain one: every gate decided, and what is still read kept, as standard layers."""
 
 import copy
-import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mgu.diagnosis import Diagnosis
 from mgu.errors import InputError
 from mgu.history import Decision
 from mgu.torch.explain import decided, evaluating, explain, mean_loss
-from mgu.torch.norms import BatchNorm, LayerNorm
-from mgu.torch.processors import GroupNorm, InstanceNorm, RMSNorm, SqueezeExcite
+from mgu.torch.latency import compare_latency
+from mgu.torch.plain_block import plain_block
 from mgu.torch.unit import MultiGatedUnit
-from mgu.wiring import Op, evaluate, gates
+from mgu.wiring import gates
 from mgu.wiring import harden as harden_chain
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+#: Latency is measured on at most so many samples, in so many rounds.
+TIMED, ROUNDS = 64, 10
+#: A warning names at most so many units.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Hardened:
     """A plain network, the decisions that made it, and how it compares with the soft one on the same batches.
 
     Losses and accuracies (fractions, None where labels are not classes) are means over the batches;
-    ``largest_difference`` is the largest absolute difference of the two networks' outputs.
+    ``largest_difference`` is the largest absolute difference of the two networks' outputs. Latencies are seconds for
+    ``latency_batch`` samples of the first batch, measured in turn. ``tolerance`` is the accuracy that may be lost.
     """
 
     model: nn.Module
@@ -37,31 +41,61 @@ class Hardened:
     soft_acc: float | None
     hard_acc: float | None
     largest_difference: float
+    latency_batch: int
+    soft_latency_s: float
+    hard_latency_s: float
+    tolerance: float
+
+    @property
+    def warning(self) -> str:
+        """That hardening loses more accuracy than ``tolerance``, and in which units the loss rose most; else empty."""
+        if self.soft_acc is None or self.hard_acc is None or self.soft_acc - self.hard_acc <= self.tolerance:
+            return ""
+        risen: dict[str, float] = {}
+        for decision in self.decisions:
+            risen[decision.unit] = risen.get(decision.unit, 0.0) + max(0.0, decision.loss_change)
+        worst = sorted((unit for unit, loss in risen.items() if loss > 0), key=lambda unit: -risen[unit])[:NAMED]
+        named = ", ".join(f"{unit or 'the unit'} ({risen[unit]:+.4f})" for unit in worst) or "none alone"
+        return (
+            f"hardening loses {100 * (self.soft_acc - self.hard_acc):.2f} points of accuracy, more than "
+            f"{100 * self.tolerance:.2f}; units whose decisions raised the loss most: {named}. Fine-tune the plain "
+            "network, sharpen the soft one before, or leave it soft"
+        )
 
     def text(self) -> str:
-        """The decisions, one a line, and the two networks side by side."""
+        """The decisions, one a line, the two networks side by side, and the warning, if there is one."""
         lines = [
             f"{d.unit}: {d.gate} -> {d.side} (certainty {d.certainty:.2f}, loss {d.loss_change:+.4f})"
             for d in self.decisions
         ]
-        figures = (("soft", self.soft_acc, self.soft_loss), ("hard", self.hard_acc, self.hard_loss))
-        for name, accuracy, loss in figures:
+        figures = (
+            ("soft", self.soft_acc, self.soft_loss, self.soft_latency_s),
+            ("hard", self.hard_acc, self.hard_loss, self.hard_latency_s),
+        )
+        for name, accuracy, loss, latency_s in figures:
             lines.append(
                 f"{name}: "
                 + (f"accuracy {100 * accuracy:.2f} %, " if accuracy is not None else "")
-                + f"loss {loss:.4f}"
+                + f"loss {loss:.4f}, {1000 * latency_s:.3g} ms a batch of {self.latency_batch}"
             )
-        return "\n".join([*lines, f"largest output difference: {self.largest_difference:.4g}"])
+        lines.append(f"largest output difference: {self.largest_difference:.4g}")
+        return "\n".join([*lines, f"warning: {self.warning}"] if self.warning else lines)
 
 
-def harden(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], loss: Loss = F.cross_entropy) -> Hardened:
+def harden(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    loss: Loss = F.cross_entropy,
+    *,
+    tolerance: float = 0.01,
+) -> Hardened:
     """Decide every gate of a trained model and return a new plain one; the model itself is as before.
 
     The gates are decided one after the other, over all units, the most certain first: the side with the lower mean
     ``loss`` on the batches, the decisions before it in force, is taken, and of equals the one that was more open. Gates
     that a decision leaves without a reader need none. Each unit becomes a ``torch.fx.GraphModule`` of torch's layers,
     which needs no mgu to run; operations that nobody reads any more, the bypass too, are gone. A processor of one's own
-    stays the module that it is.
+    stays the module that it is. Where more accuracy than ``tolerance`` is lost, the answer's ``warning`` says so.
 
     Each batch is a tuple of x and labels. Raises InputError where the model has no unit, or there is no labelled batch.
     """
@@ -74,96 +108,7 @@ def harden(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], loss: Los
         decisions = _decide(hard, diagnosis, lambda: mean_loss(hard, samples, loss))
     for report in diagnosis.units:
         hard = _replaced(hard, report.name, plain_block(_unit(hard, report.name), len(report.input_shape) + 1))
-    return _compare(model, hard, samples, loss, decisions)
-
-
-def plain_block(unit: MultiGatedUnit, rank: int) -> fx.GraphModule:
-    """The unit's chain, which has no gate left, as a graph of torch's own layers for inputs of ``rank`` axes."""
-    graph, root = fx.Graph(), nn.Module()
-
-    def apply(op: Op, *inputs: fx.Node) -> fx.Node:
-        module = unit.operations[op.name]
-        if op.kind == "add":
-            return graph.call_function(operator.add, inputs)
-        return _EMIT.get(type(module), _call)(graph, root, op.name, module, rank, inputs[0])
-
-    graph.output(evaluate(unit.chain, graph.placeholder("x"), apply, _undecided))
-    return fx.GraphModule(root, graph, class_name="PlainUnit").train(unit.training)
-
-
-def _undecided(gate: object, opened: fx.Node, closed: fx.Node) -> fx.Node:
-    raise InputError(f"{gate} is not decided; only a chain without gates is a plain block")
-
-
-def _call(graph: fx.Graph, root: nn.Module, name: str, module: nn.Module, rank: int, x: fx.Node) -> fx.Node:
-    root.add_module(name, copy.deepcopy(module))
-    return graph.call_module(name, (x,))
-
-
-def _sequential(graph: fx.Graph, root: nn.Module, name: str, module: nn.Module, rank: int, x: fx.Node) -> fx.Node:
-    for i, step in enumerate(module.children()):
-        x = _EMIT.get(type(step), _call)(graph, root, f"{name}_{i}", step, rank, x)
-    return x
-
-
-def _batch_norm(graph: fx.Graph, root: nn.Module, name: str, module: BatchNorm, rank: int, x: fx.Node) -> fx.Node:
-    flat = module.channel_axis == -1
-    kind = (
-        nn.BatchNorm1d if flat else {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}[rank]
-    )
-    norm = kind(module.num_features, module.eps, module.momentum).to(module.weight)
-    norm.load_state_dict(module.state_dict())
-    if not flat or rank == 2:
-        return _call(graph, root, name, norm, rank, x)
-    rows = graph.call_method("flatten", (x, 0, -2))
-    normed = _call(graph, root, name, norm, rank, rows)
-    return graph.call_method("reshape", (normed, graph.call_method("size", (x,))))
-
-
-def _last_axis_norm(
-    graph: fx.Graph, root: nn.Module, name: str, module: LayerNorm | RMSNorm, rank: int, x: fx.Node
-) -> fx.Node:
-    kind = nn.LayerNorm if isinstance(module, LayerNorm) else nn.RMSNorm
-    norm = kind(module.channels, module.eps).to(module.weight)
-    norm.load_state_dict(module.state_dict())
-    if module.channel_axis == -1:
-        return _call(graph, root, name, norm, rank, x)
-    normed = _call(graph, root, name, norm, rank, graph.call_method("movedim", (x, 1, -1)))
-    return graph.call_method("movedim", (normed, -1, 1))
-
-
-def _group_norm(graph: fx.Graph, root: nn.Module, name: str, module: GroupNorm, rank: int, x: fx.Node) -> fx.Node:
-    norm = nn.GroupNorm(module.groups, module.channels, module.eps).to(module.weight)
-    norm.load_state_dict(module.state_dict())
-    if module.channel_axis == 1:
-        return _call(graph, root, name, norm, rank, x)
-    normed = _call(graph, root, name, norm, rank, graph.call_method("movedim", (x, -1, 1)))
-    return graph.call_method("movedim", (normed, 1, -1))
-
-
-def _squeeze_excite(
-    graph: fx.Graph, root: nn.Module, name: str, module: SqueezeExcite, rank: int, x: fx.Node
-) -> fx.Node:
-    positions = range(2, rank) if module.channel_axis == 1 else range(1, rank - 1)
-    value = graph.call_method("mean", (x, tuple(positions))) if positions else x
-    steps = (("squeeze", module.squeeze), ("relu", nn.ReLU()), ("excite", module.excite), ("sigmoid", nn.Sigmoid()))
-    for step, layer in steps:
-        value = _call(graph, root, f"{name}_{step}", layer, rank, value)
-    for axis in positions:
-        value = graph.call_method("unsqueeze", (value, axis))
-    return graph.call_function(operator.mul, (x, value))
-
-
-#: How the operations that are not torch's own layers already are written with them.
-_EMIT: Mapping[type[nn.Module], Callable[..., fx.Node]] = {
-    BatchNorm: _batch_norm,
-    LayerNorm: _last_axis_norm,
-    RMSNorm: _last_axis_norm,
-    GroupNorm: _group_norm,
-    InstanceNorm: _group_norm,
-    SqueezeExcite: _squeeze_excite,
-    nn.Sequential: _sequential,
-}
+    return _compare(model, hard, samples, loss, decisions, tolerance)
 
 
 def _decide(model: nn.Module, diagnosis: Diagnosis, measure: Callable[[], float]) -> tuple[Decision, ...]:
@@ -206,8 +151,15 @@ def _replaced(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
 
 
 def _compare(
-    soft: nn.Module, hard: nn.Module, samples: list[tuple[Tensor, Tensor]], loss: Loss, decisions: tuple[Decision, ...]
+    soft: nn.Module,
+    hard: nn.Module,
+    samples: list[tuple[Tensor, Tensor]],
+    loss: Loss,
+    decisions: tuple[Decision, ...],
+    tolerance: float,
 ) -> Hardened:
+    timed = samples[0][0][:TIMED]
+    latency = compare_latency({"soft": soft, "hard": hard}, timed, ROUNDS)
     with evaluating(soft), torch.no_grad():
         outputs = [(soft(x), hard(x), labels) for x, labels in samples]
         return Hardened(
@@ -218,6 +170,10 @@ def _compare(
             soft_acc=_accuracy([(a, labels) for a, _, labels in outputs]),
             hard_acc=_accuracy([(b, labels) for _, b, labels in outputs]),
             largest_difference=max((a - b).abs().max().item() for a, b, _ in outputs),
+            latency_batch=len(timed),
+            soft_latency_s=latency["soft"],
+            hard_latency_s=latency["hard"],
+            tolerance=tolerance,
         )
 
 

@@ -1,101 +1,102 @@
-"""Values of a chain kept as weighted sums: gates are multiplied with one another before they meet the data.
+"""A unit's values as weighted sums of its operations: gates are multiplied with one another before they meet the data.
 
-Where a gate is the same at every position, the unit's output is a weighted sum of its few operations, and the products
-of gates are a number a channel: cheap. One pass over the data then adds each operation, where a pass or three for each
-gate would be needed.
+Where a gate is the same at every position, what it passes on is a weighted sum of the few operations that lead to it,
+and the products of gates are a number a channel: cheap. One pass over the data then adds each operation, where a pass
+or three for each gate would be needed; the compiled kernel adds up most of them at once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mgu.torch.fused import fused
+from mgu.torch.fused import PARTS, Parts, fused, parts
+from mgu.torch.gates import everywhere
 from mgu.torch.norms import BatchNorm, LayerNorm
+from mgu.wiring import INPUT, Chain, Gate, Node, mixed, mixes
 
 
-class Term:
-    """A function of other values, worked out when it is first read. ``kind`` is that of the chain's operation."""
+@dataclass(frozen=True)
+class Blend:
+    """How a value is mixed: the terms, the gates and sums ``between``, and what of it is the kernel's, if anything."""
 
-    def __init__(self, function: Callable[..., Tensor], *inputs: "Mixture", kind: str = "") -> None:
-        self.function, self.inputs, self.kind = function, inputs, kind
-        self._value: Tensor | None = None
+    terms: tuple[str, ...]
+    between: Chain
+    parts: Parts | None
+
+    @classmethod
+    def of(cls, chain: Chain, name: str) -> Self:
+        terms, between = mixed(chain, name)
+        return cls(terms, between, parts(chain, terms))
 
     @property
-    def path(self) -> tuple["Term", ...]:
-        """The terms from this one down, each a function of the next alone, the last one of the chain's input."""
-        below = self.inputs[0].alone if len(self.inputs) == 1 else None
-        return (self,) if below is None or not below.inputs else (self, *below.path)
+    def gates(self) -> tuple[str, ...]:
+        return tuple(node.name for node in self.between if isinstance(node, Gate))
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of the terms of the path."""
-        return tuple(term.kind for term in self.path)
 
-    def value(self) -> Tensor:
-        if self._value is None:
-            self._value = self.function(*(value.value() for value in self.inputs))
-        return self._value
-
-    def added_to(self, total: Tensor | None, weight: Tensor | None) -> Tensor:
-        """total + weight * value, in one pass where it can be."""
-        if weight is None:
-            return self.value() if total is None else total + self.value()
-        if self._value is None and isinstance(self.function, BatchNorm | LayerNorm) and weight.shape[0] == 1:
-            scaled: Tensor = self.function(*(value.value() for value in self.inputs), scale=weight.flatten())
-            return scaled if total is None else total + scaled
-        return weight * self.value() if total is None else torch.addcmul(total, weight, self.value())
+def blends(chain: Chain) -> dict[str, Blend]:
+    """The blend of each value of the chain that gates lead to, by name."""
+    found = {node.name: Blend.of(chain, node.name) for node in chain if mixes(node)}
+    return {name: blend for name, blend in found.items() if blend.gates}
 
 
 class Mixture:
-    """A weighted sum of terms, by name. A weight is (batch or 1, channels) with axes of length one for the positions;
-    None is 1. The sum is worked out when it is first read."""
+    """One run of a chain, whose blends are given, on an input x. ``logits`` are each gate's, (batch or 1, channels), by
+    its name; each value is worked out when it is first read."""
 
-    def __init__(self, terms: Mapping[str, tuple[Term, Tensor | None]]) -> None:
-        self.terms = terms
-        self._value: Tensor | None = None
+    def __init__(
+        self,
+        chain: Chain,
+        blends: Mapping[str, Blend],
+        operations: nn.ModuleDict,
+        channel_axis: int,
+        x: Tensor,
+        logits: Mapping[str, Tensor],
+    ) -> None:
+        self.blends, self.operations, self.channel_axis = blends, operations, channel_axis
+        self.nodes: Mapping[str, Node] = {node.name: node for node in chain}
+        self.logits = logits
+        self.values = {INPUT: x}
 
-    @classmethod
-    def given(cls, name: str, value: Tensor) -> "Mixture":
-        """The mixture that is a tensor as it is."""
-        term = Term(torch.clone)
-        term._value = value
-        return cls({name: (term, None)})
+    def value(self, name: str) -> Tensor:
+        """The value of that name: (batch, channels, *positions), or the channels last."""
+        if name not in self.values:
+            self.values[name] = self._blended(self.blends[name]) if name in self.blends else self._operated(name)
+        return self.values[name]
 
-    @classmethod
-    def of(cls, name: str, function: Callable[..., Tensor], *inputs: "Mixture", kind: str = "") -> "Mixture":
-        """The mixture of a single term."""
-        return cls({name: (Term(function, *inputs, kind=kind), None)})
+    def _operated(self, name: str) -> Tensor:
+        return self.operations[name](*(self.value(read) for read in self.nodes[name].inputs))  # type: ignore[no-any-return]
 
-    @property
-    def alone(self) -> Term | None:
-        """The term that this mixture is, None where it has several or a weight."""
-        entries = [term for term, weight in self.terms.values() if weight is None]
-        return entries[0] if len(entries) == len(self.terms) == 1 else None
+    def _blended(self, blend: Blend) -> Tensor:
+        rows = blend.parts.rows if blend.parts else blend.terms
+        weights = self._weights(rows, blend)
+        total = fused(blend.parts, self.operations, self.value, weights) if blend.parts else None
+        done = len(PARTS) if total is not None else 0
+        for term, weight in zip(rows[done:], weights[done:], strict=True):
+            total = self._added(total, term, weight) if term else total
+        assert total is not None
+        return total
 
-    def value(self) -> Tensor:
-        if self._value is None:
-            total, rest = fused(self.terms)
-            for term, weight in rest.values():
-                total = term.added_to(total, weight)
-            assert total is not None
-            self._value = total
-        return self._value
+    def _weights(self, rows: tuple[str, ...], blend: Blend) -> Tensor:
+        """The weight of each row's term: (rows, batch or 1, channels). A row without a term has 0."""
+        opened = torch.sigmoid(torch.stack([self.logits[gate] for gate in blend.gates]))
+        of_gate = dict(zip(blend.gates, opened.unbind(), strict=True))
+        own = torch.eye(len(rows), dtype=opened.dtype, device=opened.device)[..., None, None].unbind(1)
+        known = dict(zip(rows, own, strict=True))
+        for node in blend.between:
+            a, b = (known[read] for read in node.inputs)
+            known[node.name] = torch.lerp(b, a, of_gate[node.name]) if isinstance(node, Gate) else a + b
+        return known[blend.between[-1].name]
 
-    def plus(self, other: "Mixture") -> "Mixture":
-        terms = dict(self.terms)
-        for name, (term, weight) in other.terms.items():
-            terms[name] = (term, _sum(terms[name][1], weight)) if name in terms else (term, weight)
-        return Mixture(terms)
-
-    def times(self, weight: Tensor) -> "Mixture":
-        return Mixture(
-            {name: (term, weight if own is None else weight * own) for name, (term, own) in self.terms.items()}
-        )
-
-
-def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    if a is None or b is None:
-        own = b if a is None else a
-        return torch.tensor(2.0) if own is None else 1 + own
-    return a + b
+    def _added(self, total: Tensor | None, term: str, weight: Tensor) -> Tensor:
+        """total + weight * value, in one pass where it can be."""
+        operation = None if term == INPUT else self.operations[term]
+        if term not in self.values and isinstance(operation, BatchNorm | LayerNorm) and len(weight) == 1:
+            (read,) = self.nodes[term].inputs
+            scaled: Tensor = operation(self.value(read), scale=weight.flatten())
+            return scaled if total is None else total + scaled
+        value = self.value(term)
+        factor = everywhere(weight, value.ndim, self.channel_axis)
+        return factor * value if total is None else torch.addcmul(total, factor, value)

@@ -2,19 +2,17 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from mgu.errors import InputError
 from mgu.torch.bypass import make_bypass
-from mgu.torch.gates import everywhere, make_gates, mix
+from mgu.torch.gates import make_gates, mix
 from mgu.torch.layers import Wrapped
-from mgu.torch.mixture import Mixture
+from mgu.torch.mixture import Mixture, blends
 from mgu.torch.norms import BatchNorm, LayerNorm
 from mgu.torch.processors import GroupNorm, InstanceNorm, RMSNorm, SqueezeExcite
-from mgu.wiring import INPUT, Chain, Gate, Op, evaluate, form_chain, prior_logits
+from mgu.wiring import Chain, Gate, Op, evaluate, form_chain, prior_logits
 from mgu.wiring import gates as chain_gates
 
 #: The activations by name; any other is given as a module.
@@ -121,11 +119,12 @@ class MultiGatedUnit(ChainBlock):
     its own (``bypass="replica"``, the paper's), the same with a batch norm behind it ("normed"), or the identity where
     the layer keeps its input's shape, else pooling and a 1 x 1 projection ("shortcut"). ``activation`` is a name or a
     module. ``gates`` is one of replica (the paper's), depthwise, squeeze, channel. ``prior`` is where the gates start:
-    "plain" (towards A(BN(L)) without residual and skip), "neutral" (one half each, the paper's), or one logit a gate in
-    evaluation order. Without ``residual_gate`` y4 is y3. ``processors`` are further ones by name, each with a gate that
-    is open without it: rms_norm, group_norm and instance_norm of A(L), each against y2 and those named before it;
-    squeeze_excite of y3; and what one adds to ``mgu.wiring.PROCESSORS`` and ``mgu.torch.OPERATIONS``. ``in_channels``,
-    ``out_channels`` and ``channel_axis`` (1 or -1) are for modules that do not say them.
+    "plain" (towards batch norm, its order undecided, without residual and skip), "neutral" (one half each, the
+    paper's), or one logit a gate in evaluation order. Without ``residual_gate`` y4 is y3. ``processors`` are further
+    ones by name, each with a gate that is open without it: rms_norm, group_norm and instance_norm of A(L), each against
+    y2 and those named before it; squeeze_excite of y3; and what one adds to ``mgu.wiring.PROCESSORS`` and
+    ``mgu.torch.OPERATIONS``. ``in_channels``, ``out_channels`` and ``channel_axis`` (1 or -1) are for modules that do
+    not say them.
 
     x is (batch, channels, *positions) for convolutions and (batch, *positions, features) for Linear; the output has the
     shape of L. Raises InputError for an unknown name, for a prior of the wrong length, for channels that cannot be
@@ -141,11 +140,11 @@ class MultiGatedUnit(ChainBlock):
         layer: nn.Module,
         activation: str | nn.Module = "selu",
         *,
-        gates: str = "squeeze",
+        gates: str = "channel",
         prior: str | Sequence[float] = "plain",
         residual_gate: bool = True,
         form: str = "code",
-        bypass: str = "replica",
+        bypass: str = "shortcut",
         processors: Sequence[str] = (),
         in_channels: int | None = None,
         out_channels: int | None = None,
@@ -162,20 +161,21 @@ class MultiGatedUnit(ChainBlock):
     def forward(self, x: Tensor) -> Tensor:
         self._check_shape(x)
         logits = self.gate_logits(x)
+        if any(values.ndim == x.ndim > 2 for values in logits.values()):
+            return evaluate(
+                self.chain, x, self._operate, lambda gate, *sides: mix(logits[gate.name], self.channel_axis, *sides)
+            )
+        run = Mixture(self.chain, self._blends, self.operations, self.channel_axis, x, logits)
+        return run.value(self.chain[-1].name)
 
-        def choose(gate: Gate, opened: Mixture, closed: Mixture) -> Mixture:
-            values = logits[gate.name]
-            if values.ndim == x.ndim > 2:
-                return Mixture.of(gate.name, partial(mix, values, self.channel_axis), opened, closed)
-            g = everywhere(torch.sigmoid(values), x.ndim, self.channel_axis)
-            return opened.times(g).plus(closed.times(1 - g))
+    @property
+    def chain(self) -> Chain:
+        """What the unit runs; deciding gates gives it another."""
+        return self._chain
 
-        return evaluate(self.chain, Mixture.given(INPUT, x), self._combine, choose).value()
-
-    def _combine(self, op: Op, *inputs: Mixture) -> Mixture:
-        if op.kind == "add":
-            return inputs[0].plus(inputs[1])
-        return Mixture.of(op.name, self.operations[op.name], *inputs, kind=op.kind)
+    @chain.setter
+    def chain(self, chain: Chain) -> None:
+        self._chain, self._blends = chain, blends(chain)
 
     def gate_logits(self, x: Tensor) -> dict[str, Tensor]:
         """Each gate's logits for input ``x``, times the unit's sharpness, by gate name: of the output's shape, or
