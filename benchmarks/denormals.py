@@ -8,15 +8,15 @@ Each run is a process of its own, since threads keep the setting that they were 
 import multiprocessing
 import sys
 
-from mgu import training
 from mgu.data import load_data
 from mgu.spaces import load_space
+from mgu.training import Recipe, fit, fitting
 
 
 def seconds_an_epoch(name, kept):
     if kept:
-        training.flush_denormals = lambda: None
-    result = training.fit(load_space("digits").models()[name], load_data("digits"), training.Recipe()).result
+        fitting.flush_denormals = lambda: None
+    result = fit(load_space("digits").models()[name], load_data("digits"), Recipe()).result
     return result.train_s / len(result.history)
 
 

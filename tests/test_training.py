@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from mgu import training
 from mgu.data import DataSet, Split
 from mgu.errors import InputError
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell
-from mgu.torch import explain
-from mgu.training import Recipe, fit
+from mgu.torch import MultiGatedUnit, count_weights, explain
+from mgu.training import Recipe, fit, fitting, hardening, run
+from mgu.training.run import Run
+from mgu.training.samples import evaluate, on_device
 
 PLAIN = Architecture(Layout(2, 1, 2, math.inf, 2), Cell("bn_pre", False), start_filters=4)
 MGU = Architecture(Layout(2, 1, 2, math.inf, 2), start_filters=4)
@@ -65,7 +66,7 @@ def test_the_best_epoch_is_restored_and_patience_ends_the_run(data, monkeypatch)
         seen.append({name: value.clone() for name, value in self.network.state_dict().items()})
         return 1.0, next(scripted)
 
-    monkeypatch.setattr(training._Run, "evaluate", evaluate)
+    monkeypatch.setattr(Run, "evaluate", evaluate)
     fitted = fit(PLAIN, data, Recipe(epochs=50, patience=2))
     assert [epoch.val_acc for epoch in fitted.result.history] == [0.5, 0.8, 0.8, 0.7]
     assert (fitted.result.best_epoch, fitted.result.val_acc) == (2, 0.8)
@@ -103,7 +104,7 @@ def test_clocks_count_what_they_say(data, monkeypatch):
     """Time passes only where the test makes it: a step 1 s, loading a split 5, an evaluation 10, warming up
     100, a callback 1000."""
     now = [0.0]
-    monkeypatch.setattr(training.Clock, "now", lambda self: now[0])
+    monkeypatch.setattr(run.Clock, "now", lambda self: now[0])
 
     def costing(seconds, method):
         def timed(*arguments):
@@ -115,21 +116,87 @@ def test_clocks_count_what_they_say(data, monkeypatch):
     def callback(epoch):
         now[0] += 1000
 
-    monkeypatch.setattr(training._Run, "_step", costing(1, training._Run._step))
-    monkeypatch.setattr(training, "on_device", costing(15, training.on_device))
-    monkeypatch.setattr(training._Run, "evaluate", costing(10, training._Run.evaluate))
-    monkeypatch.setattr(training._Run, "_undone", costing(100, training._Run._undone))
+    monkeypatch.setattr(Run, "_step", costing(1, Run._step))
+    monkeypatch.setattr(fitting, "on_device", costing(15, fitting.on_device))
+    monkeypatch.setattr(Run, "evaluate", costing(10, Run.evaluate))
+    monkeypatch.setattr(Run, "_undone", costing(100, Run._undone))
     result = fit(PLAIN, data, Recipe(epochs=3, batch_size=50), on_epoch=callback).result
     assert (result.train_s, result.compile_s) == (3 * 4, 100)
     assert result.tts_s == 3 * 5 + 3 * 4 + 3 * 10 + 10
     assert [epoch.elapsed_s for epoch in result.history] == [15 + 14, 15 + 28, 15 + 42]
 
 
+def test_a_hardened_network_has_the_soft_epochs_before_it_the_deciding_and_its_own_on_its_clock(data, monkeypatch):
+    """Time passes only where the test makes it: a step 1 s, loading a split 5, an evaluation 10, deciding 500, warming
+    up 100, a callback 1000."""
+    now = [0.0]
+    monkeypatch.setattr(run.Clock, "now", lambda self: now[0])
+
+    def costing(seconds, function):
+        def timed(*arguments):
+            now[0] += seconds
+            return function(*arguments)
+
+        return timed
+
+    monkeypatch.setattr(Run, "_step", costing(1, Run._step))
+    monkeypatch.setattr(fitting, "on_device", costing(15, fitting.on_device))
+    monkeypatch.setattr(Run, "evaluate", costing(10, Run.evaluate))
+    monkeypatch.setattr(Run, "_undone", costing(100, Run._undone))
+    monkeypatch.setattr(hardening, "harden", costing(500, hardening.harden))
+    recipe = Recipe(epochs=5, batch_size=50, harden_after=0.4)
+    fitted = fit(MGU, data, recipe, on_epoch=costing(1000, lambda epoch: None))
+    soft, hard = fitted.result, fitted.result.hardening.result
+    steps = 4
+    assert soft.tts_s == 15 + 5 * (steps + 10) + 10
+    assert hard.tts_s == 15 + 2 * (steps + 10) + 500 + 3 * (steps + 10) + 10
+    assert hard.train_s == 5 * steps
+    assert hard.history[:2] == soft.history[:2]
+    assert [epoch.epoch for epoch in hard.history] == [1, 2, 3, 4, 5]
+    assert not any(epoch.gates for epoch in hard.history[2:])
+    assert hard.best_epoch > fitted.result.hardening.after_epoch == 2
+
+
+def test_a_hardened_network_is_plain_and_what_its_result_says(data):
+    fitted = fit(MGU, data, Recipe(epochs=4, batch_size=32, harden_after=0.5))
+    hard = fitted.result.hardening
+    assert not any(isinstance(module, MultiGatedUnit) for module in fitted.hardened.modules())
+    assert count_weights(fitted.hardened) == hard.model_size
+    _, validation, test = on_device(data, torch.device("cpu"))
+    assert evaluate(fitted.hardened, validation)[1] == hard.result.val_acc
+    assert evaluate(fitted.hardened, test)[1] == hard.result.test_acc
+    assert hard.result.val_acc == max(epoch.val_acc for epoch in hard.result.history[2:])
+    again = fit(MGU, data, Recipe(epochs=4, batch_size=32, harden_after=0.5)).result.hardening
+    assert again.decisions == hard.decisions
+    assert [epoch.val_loss for epoch in again.result.history] == [epoch.val_loss for epoch in hard.result.history]
+
+
+def test_the_soft_network_is_the_same_whether_it_is_hardened_or_not(data):
+    hardened = fit(MGU, data, Recipe(epochs=3, harden_after=0.3))
+    soft = fit(MGU, data, Recipe(epochs=3, harden_after=0))
+    assert soft.hardened is None
+    assert soft.result.hardening is None
+    for one, two in zip(hardened.network.state_dict().values(), soft.network.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_without_an_epoch_left_or_gates_nothing_is_hardened(data):
+    assert fit(MGU, data, Recipe(epochs=1)).hardened is None
+    assert fit(PLAIN, data, Recipe(epochs=2)).hardened is None
+
+
+def test_a_run_that_stops_before_is_hardened_as_it_was_then(data, monkeypatch):
+    monkeypatch.setattr(Run, "evaluate", lambda self, samples: (1.0, 0.5))
+    hard = fit(MGU, data, Recipe(epochs=50, patience=2, harden_after=0.9)).result.hardening
+    assert hard.after_epoch == 3
+    assert [epoch.epoch for epoch in hard.result.history] == [1, 2, 3, 4, 5, 6]
+
+
 @pytest.mark.parametrize("gates", ["squeeze", "channel"])
 def test_the_history_has_the_gates_means_and_recording_them_changes_nothing(data, monkeypatch, gates):
     unit, recipe = {"gates": gates}, Recipe(epochs=3, batch_size=32)
     recorded = fit(MGU, data, recipe, seed=1, unit=unit)
-    monkeypatch.setattr(training, "gate_means", lambda network, x: {})
+    monkeypatch.setattr(run, "gate_means", lambda network, x: {})
     without = fit(MGU, data, recipe, seed=1, unit=unit)
     for one, two in zip(recorded.network.state_dict().values(), without.network.state_dict().values(), strict=True):
         assert torch.equal(one, two)
@@ -150,14 +217,14 @@ def test_plain_networks_have_no_gates_in_their_history(data):
 
 def test_gates_are_recorded_on_samples_from_all_over_the_split_and_on_no_clock(data, monkeypatch):
     now, seen = [0.0], []
-    monkeypatch.setattr(training.Clock, "now", lambda self: now[0])
+    monkeypatch.setattr(run.Clock, "now", lambda self: now[0])
 
     def means(network, x):
         now[0] += 1000
         seen.append(x)
         return {}
 
-    monkeypatch.setattr(training, "gate_means", means)
+    monkeypatch.setattr(run, "gate_means", means)
     validation = Split(np.resize(data.validation.x, (1101, 1, 8, 8)), np.arange(1101) % 2)
     result = fit(MGU, replace(data, validation=validation), Recipe(epochs=2)).result
     assert (result.tts_s, result.history[-1].elapsed_s) == (0, 0)
@@ -170,10 +237,10 @@ def test_gates_are_recorded_on_samples_from_all_over_the_split_and_on_no_clock(d
 def test_all_models_of_a_seed_see_the_same_order_and_each_epoch_another(data, monkeypatch):
     def batches(architecture, seed):
         seen = []
-        step = training._Run._step
-        monkeypatch.setattr(training._Run, "_step", lambda self, x, y: (seen.append(y.tolist()), step(self, x, y))[1])
-        fit(architecture, data, Recipe(epochs=2, batch_size=50), seed=seed)
-        monkeypatch.setattr(training._Run, "_step", step)
+        step = Run._step
+        monkeypatch.setattr(Run, "_step", lambda self, x, y: (seen.append(y.tolist()), step(self, x, y))[1])
+        fit(architecture, data, Recipe(epochs=2, batch_size=50, harden_after=0), seed=seed)
+        monkeypatch.setattr(Run, "_step", step)
         return seen
 
     plain, mgu, other = batches(PLAIN, 0), batches(MGU, 0), batches(PLAIN, 1)
@@ -186,7 +253,7 @@ def test_all_models_of_a_seed_see_the_same_order_and_each_epoch_another(data, mo
 
 def test_the_seed_decides_the_first_weights(data, monkeypatch):
     def first_weights(seed):
-        monkeypatch.setattr(training._Run, "_step", lambda self, x, y: torch.zeros(2))
+        monkeypatch.setattr(Run, "_step", lambda self, x, y: torch.zeros(2))
         return fit(PLAIN, data, Recipe(epochs=1), seed=seed).network[0].operations["linear"].weight
 
     assert torch.equal(first_weights(0), first_weights(0))
@@ -228,7 +295,7 @@ def test_every_thread_takes_denormal_numbers_for_0_or_a_warning_says_that_some_d
 
 def test_warming_up_changes_nothing_of_the_run(data, monkeypatch):
     warm = fit(PLAIN, data, Recipe(epochs=2)).result
-    monkeypatch.setattr(training._Run, "warm_up", lambda self, samples: None)
+    monkeypatch.setattr(Run, "warm_up", lambda self: None)
     cold = fit(PLAIN, data, Recipe(epochs=2)).result
     assert [e.val_loss for e in warm.history] == [e.val_loss for e in cold.history]
 
@@ -265,6 +332,7 @@ def test_a_table_trains():
         ({"lr": 0}, "lr must be above 0"),
         ({"lr": math.nan}, "lr must be above 0"),
         ({"decay": -1.0}, "decay at least 0"),
+        ({"harden_after": 1.0}, "harden_after must be a share of the epochs, 0 to below 1; 1.0 was given"),
         ({"precision": "fp8"}, "unknown precision 'fp8'; allowed: float32, bf16"),
         ({"compile": "fast"}, "unknown compile 'fast'; allowed: none, default"),
     ],

@@ -119,10 +119,10 @@ def space(name: str, style: str, **unit: Any) -> None:
 @click.option("--lr", default=0.01, show_default=True, help="Learning rate at the first step.")
 @click.option("--decay", type=float, help="Learning rate at a step: lr / (1 + decay * step).  [default: lr / epochs]")
 @click.option(
-    "--fine-tune",
+    "--harden-after",
     default=0.1,
     show_default=True,
-    help="Epochs of fine-tuning the hardened network, as a share of those trained; 0 leaves the MGU network soft.",
+    help="Harden the MGU network after this share of the epochs, and train on what is left; 0: never.",
 )
 @unit_options
 @click.option(
@@ -159,7 +159,7 @@ def compare(
     from mgu.study.ledger import check_settings
     from mgu.training import Recipe
 
-    recipe_names = ("epochs", "patience", "batch_size", "lr", "decay", "precision", "fine_tune")
+    recipe_names = ("epochs", "patience", "batch_size", "lr", "decay", "precision", "harden_after")
     recipe = Recipe(compile=compile_mode, **{name: options.pop(name) for name in recipe_names})
     chosen = load_space(space_name) if space_name else None
     target_device = resolve_device(device)

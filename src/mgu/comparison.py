@@ -22,9 +22,10 @@ from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
 from mgu.study.ledger import Ledger
 from mgu.study.runner import Listener, Trained, run, trial_folder
 from mgu.study.trial import StudyView, Trial
+from mgu.torch.export import save
 from mgu.torch.network import model_size
 from mgu.torch.unit import MultiGatedUnit
-from mgu.training import Recipe, fit
+from mgu.training import Fitted, Recipe, fit
 
 #: MultiGatedUnit's own options where none are given, recorded with a study.
 UNIT_DEFAULTS = {
@@ -119,8 +120,21 @@ class Comparison:
             unit=self.unit,
             on_epoch=on_epoch,
         )
-        finished = fitted.result.status == "finished"
-        return Trained(fitted.result, partial(save_weights, fitted.network) if finished else lambda folder: None)
+        return Trained(fitted.result, partial(self._save, fitted))
+
+    def _save(self, fitted: Fitted, folder: Path) -> None:
+        """Write a trial's networks into its folder, and the pictures of what the gates do."""
+        if fitted.result.status == "finished":
+            save_weights(fitted.network, folder)
+        hardening = fitted.result.hardening
+        if fitted.hardened and hardening and hardening.result.status == "finished":
+            card = {
+                "classes": list(self.data.classes),
+                "mean": self.data.mean.tolist(),
+                "std": self.data.std.tolist(),
+                "decisions": [asdict(decision) for decision in hardening.decisions],
+            }
+            save(fitted.hardened, folder / "hardened", self.data.input_shape, card)
 
     def _size(self, architecture: Architecture) -> int:
         return model_size(architecture, self.data.input_shape, len(self.data.classes), **self.unit)

@@ -33,31 +33,6 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Hardening:
-    """The plain network that a trained MGU network became. Accuracies are fractions, those after fine-tuning.
-
-    ``decided_val_acc`` is the validation accuracy right after the gates were decided, ``largest_difference`` the
-    largest absolute difference of the outputs then. ``epochs`` of fine-tuning followed. ``duration_s`` is the wall time
-    of all of it, which is not in the run's ``tts_s``. Latencies are seconds a batch of ``latency_batch`` in evaluation
-    mode, the soft network's and this one's in turn. ``warning`` is what ``Hardened.warning`` said.
-    """
-
-    model_size: int
-    decisions: tuple[Decision, ...]
-    decided_val_acc: float
-    largest_difference: float
-    epochs: int
-    duration_s: float
-    val_acc: float
-    val_loss: float
-    test_acc: float
-    latency_batch: int
-    soft_latency_s: float
-    latency_s: float
-    warning: str = ""
-
-
-@dataclass(frozen=True)
 class Result:
     """How a training run ended. Accuracies are fractions in 0..1, those of the epoch with the best validation accuracy.
 
@@ -65,7 +40,7 @@ class Result:
     ``tts_s`` is wall time from the first touch of the data to the end of the test evaluation; ``train_s`` is the part
     spent in training steps; ``compile_s`` is the time of compilation and of a first step of each batch size, which is
     in neither. ``latency_s`` is of a batch of the recipe's size in evaluation mode. ``hardening`` is of MGU networks
-    that were hardened after training.
+    that were also hardened.
     """
 
     status: str
@@ -79,4 +54,25 @@ class Result:
     history: tuple[Epoch, ...] = ()
     message: str = ""
     latency_s: float | None = None
-    hardening: Hardening | None = None
+    hardening: "Hardening | None" = None
+
+
+@dataclass(frozen=True)
+class Hardening:
+    """The plain network that an MGU network became after ``after_epoch`` epochs, and how its training went from there.
+
+    ``largest_difference`` is the largest absolute difference of the two networks' outputs when the gates were decided.
+    Latencies are seconds a batch of ``latency_batch`` in evaluation mode, the soft network's and this one's in turn.
+    ``warning`` is what ``Hardened.warning`` said. ``result`` has the soft epochs in its history, and they and the
+    deciding in its times.
+    """
+
+    after_epoch: int
+    model_size: int
+    decisions: tuple[Decision, ...]
+    largest_difference: float
+    latency_batch: int
+    soft_latency_s: float
+    latency_s: float
+    warning: str
+    result: Result

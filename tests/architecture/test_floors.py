@@ -20,8 +20,6 @@ FLOORS = {
     "history": 1,
     "data": 2,
     "measure": 2,
-    "samples": 3,
-    "hardening": 3,
     "torch": 2,
     "training": 3,
     "study": 3,
@@ -40,7 +38,6 @@ NEIGHBOURS = {
     ("spaces", "wiring"),
 }
 NEIGHBOURS |= {("report", "study"), ("torch", "measure"), ("__main__", "cli")}
-NEIGHBOURS |= {("training", "samples"), ("training", "hardening"), ("hardening", "samples"), ("hardening", "training")}
 
 
 def room(path):

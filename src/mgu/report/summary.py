@@ -64,14 +64,15 @@ class Margin:
 
 @dataclass(frozen=True)
 class Hardened:
-    """The plain network that the best MGU model was hardened to: its row, what it cost with the training before it, its
-    margins over the best plain model, how many times the soft network's latency is its own, and, by seed, why hardening
-    should not be trusted there."""
+    """The plain network that the best MGU model was hardened to: its row, what it cost with the soft epochs before it,
+    its margins over the best plain model, after which epochs it was hardened, how many times its latency the soft
+    network's is, and, by seed, why hardening should not be trusted there."""
 
     row: Row
     cost: Cost | None
     val_margin: Margin
     test_margin: Margin
+    after_epochs: tuple[int, ...]
     latency_ratio: float
     warnings: tuple[tuple[int, str], ...]
 
@@ -129,7 +130,7 @@ class Summary:
 
     @property
     def speed_up_hardened(self) -> float | None:
-        """The speed-up with the cost of hardening and fine-tuning counted; None where ``speed_up`` is."""
+        """The speed-up of the hardened network, hardening and the soft epochs counted; None where ``speed_up`` is."""
         return self._speed_up(self.hardened.cost) if self.hardened else None
 
     @property

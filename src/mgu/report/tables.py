@@ -204,13 +204,14 @@ def _hardened(
     records = [record.hardened for record in of_mgu if record.hardened]
     if not records:
         return None
-    known = [(record.trial.seed, record.result.hardening) for record in records if record.result]
+    known = [(record.trial.seed, record.result.hardening) for record in of_mgu if record.result]
     facts = [(seed, hardening) for seed, hardening in known if hardening]
     return Hardened(
         row=next(row for row in rows if row.model_name == records[0].trial.model_name),
         cost=_cost(records, shared),
         val_margin=_margin(records, of_plain, "val_acc"),
         test_margin=_margin(records, of_plain, "test_acc"),
+        after_epochs=tuple(sorted({hardening.after_epoch for _, hardening in facts})),
         latency_ratio=fmean(hardening.soft_latency_s / hardening.latency_s for _, hardening in facts),
         warnings=tuple((seed, hardening.warning) for seed, hardening in facts if hardening.warning),
     )

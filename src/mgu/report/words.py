@@ -18,10 +18,10 @@ METHOD = (
     "One model is trained after the other on one machine, and the grid's total is the serial sum of its cells: those "
     "that diverged or failed and the time lost in earlier attempts are part of it. Over several seeds, the total is "
     "the mean of the seeds that every cell ended; ± is the sample standard deviation.",
-    "An MGU network is hardened when its training is over: its gates are decided on validation samples, and the plain "
-    "network that is left is fine-tuned with a learning rate that falls to 0, which the grid's cells are not. Its row "
-    "has the training, the hardening and the fine-tuning on its clock. Latency is the median time of a batch of the "
-    "training's size in evaluation mode, on no clock.",
+    "An MGU network has two rows. The first is trained to its end with its gates. The second goes on from an early "
+    "epoch of it: the gates are decided on validation samples, and the plain network that is left is trained by the "
+    "same recipe; the soft epochs before and the deciding are on its clock. Latency is the median time of a batch of "
+    "the training's size in evaluation mode, on no clock.",
     "Margins are means over the seeds that both models finished. A diverged or failed trial has no accuracy here, but "
     "its cost counts.",
 )
@@ -147,11 +147,12 @@ def _hardened(summary: Summary) -> dict[str, str]:
         return {}
     speed_up = f"; speed-up {summary.speed_up_hardened:.2f}" if summary.speed_up_hardened else ""
     known = {
-        "Hardened": f"{percent(hard.row.val_acc)} validation, {percent(hard.row.test_acc)} test, "
-        f"{size(hard.row.model_size)} weights, {hard.latency_ratio:.2f} times as fast in use as before",
+        "Hardened": f"after epoch {' or '.join(map(str, hard.after_epochs))}; {percent(hard.row.val_acc)} validation, "
+        f"{percent(hard.row.test_acc)} test, {size(hard.row.model_size)} weights, {hard.latency_ratio:.2f} times as "
+        "fast in use as the soft network",
         "Hardened, validation margin": _margin(hard.val_margin, summary.validation_size),
         "Hardened, test margin": _margin(hard.test_margin, summary.test_size),
-        "Hardened, tts": f"{_cost(hard.cost, hard.row)}, fine-tuning included{speed_up}",
+        "Hardened, tts": f"{_cost(hard.cost, hard.row)}, soft epochs included{speed_up}",
     }
     return known | {f"Hardened, warning at seed {seed}": text for seed, text in hard.warnings}
 

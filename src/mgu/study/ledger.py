@@ -220,7 +220,8 @@ def _result(table: dict[str, Any]) -> Result:
 
 
 def _hardening(table: dict[str, Any]) -> Hardening:
-    return Hardening(**{**table, "decisions": tuple(Decision(**decision) for decision in table["decisions"])})
+    decisions = tuple(Decision(**decision) for decision in table["decisions"])
+    return Hardening(**{**table, "decisions": decisions, "result": _result(table["result"])})
 
 
 def _merged(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -69,22 +69,12 @@ class Record:
     @property
     def hardened(self) -> "Record | None":
         """The plain network that an MGU network was hardened to, as a trial of its own with all costs on its clock:
-        those of training, and those of hardening and fine-tuning. None where it was not hardened."""
+        the soft epochs before, the deciding, and its own training. None where it was not hardened."""
         if not self.result or not self.result.hardening:
             return None
         hard = self.result.hardening
-        result = replace(
-            self.result,
-            tts_s=self.result.tts_s + hard.duration_s,
-            train_acc=None,
-            val_acc=hard.val_acc,
-            test_acc=hard.test_acc,
-            best_epoch=None,
-            latency_s=hard.latency_s,
-            history=(),
-        )
-        name = f"{self.trial.model_name} hardened"
-        return replace(self, trial=replace(self.trial, model_name=name, model_size=hard.model_size), result=result)
+        trial = replace(self.trial, model_name=f"{self.trial.model_name} hardened", model_size=hard.model_size)
+        return replace(self, trial=trial, status=hard.result.status, result=hard.result)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from mgu.files import cache_folder, write_whole
 FLAGS = (
     *("-std=gnu11", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"),
     *("-fopenmp", "-shared", "-fPIC"),
+    *["-mprefer-vector-width=512"] * (platform.machine() in ("x86_64", "AMD64")),  # compilers go no further than 256
 )
 #: Linking needs a second at most; a compiler that hangs is as good as none.
 PATIENCE_S = 120

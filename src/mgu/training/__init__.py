@@ -1,0 +1,7 @@
+"""Training one network on one data set by the paper's recipe, on a clock."""
+
+from mgu.training.denormals import flush_denormals
+from mgu.training.fitting import Fitted, fit
+from mgu.training.recipe import Recipe
+
+__all__ = ["Fitted", "Recipe", "fit", "flush_denormals"]

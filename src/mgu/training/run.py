@@ -1,0 +1,190 @@
+"""One network through the epochs of a recipe, on its clocks."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch._dynamo  # the first optimizer would import it, on the first trial's clock
+from torch import Tensor, nn
+
+from mgu.history import Epoch, Result
+from mgu.measure import Clock
+from mgu.torch.explain import gate_means
+from mgu.torch.latency import latency
+from mgu.training.recipe import Recipe
+from mgu.training.samples import (
+    EVALUATION_BATCH,
+    Samples,
+    Shuffled,
+    autocast,
+    cross_entropy,
+    evaluate,
+    totals,
+)
+
+Splits = tuple[Samples, Samples, Samples]
+#: Latency is the median of so many calls.
+ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run as it was after an epoch: its weights, its history so far, and the seconds on its clocks."""
+
+    weights: dict[str, Tensor]
+    history: tuple[Epoch, ...] = ()
+    train_s: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history)
+
+    @property
+    def elapsed_s(self) -> float:
+        return self.history[-1].elapsed_s if self.history else 0.0
+
+
+class Run:
+    """The training of a network by a recipe. ``build`` and ``splits`` give the network and the samples, on the run's
+    clock; ``before`` is the run that this one goes on from, its epochs and its seconds counted."""
+
+    def __init__(
+        self,
+        build: Callable[[], nn.Module],
+        splits: Callable[[], Splits],
+        recipe: Recipe,
+        device: torch.device,
+        seed: int,
+        before: Snapshot | None = None,
+    ) -> None:
+        self.recipe, self.device, self.seed = recipe, device, seed
+        self.before = before or Snapshot({})
+        self.train_clock, self.compile_clock, self.telling_clock = (Clock(device) for _ in range(3))
+        self.begun = self.train_clock.now() - self.before.elapsed_s
+        self.network = build()
+        self.train_samples, self.validation, self.test = splits()
+        self.forward: Callable[[Tensor], Tensor] = self.network
+        self.history, self.best, self.snapshot = list(self.before.history), None, None
+        self.order = torch.Generator().manual_seed(seed)
+        self.optimizer = torch.optim.NAdam(self.network.parameters(), lr=recipe.lr, eps=1e-7)
+        done = self.before.epoch * len(self._batches())
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: 1 / (1 + recipe.step_decay * (done + step))
+        )
+
+    best: Epoch | None
+    snapshot: Snapshot | None
+
+    def solve(self, on_epoch: Callable[[Epoch], None], snapshot_after: int = 0) -> Result:
+        """Train, evaluate on the test split, and leave the network in evaluation mode with the best epoch's weights.
+
+        ``snapshot`` is then the run as it was after epoch ``snapshot_after``, or its last one where it ended before.
+        """
+        self.warm_up()
+        finished = self.fit(on_epoch, snapshot_after)
+        test_acc = self.evaluate(self.test)[1] if finished else None
+        tts_s = self.train_clock.now() - self.begun - self.apart_s
+        self.network.eval()
+        best = self.best if finished else None
+        return Result(
+            status="finished" if finished else "diverged",
+            tts_s=tts_s,
+            train_s=self.before.train_s + self.train_clock.seconds,
+            compile_s=self.compile_clock.seconds,
+            train_acc=best.train_acc if best else None,
+            val_acc=best.val_acc if best else None,
+            test_acc=test_acc,
+            best_epoch=best.epoch if best else None,
+            history=tuple(self.history),
+            message="" if finished else f"the loss was not finite in epoch {len(self.history) + 1}",
+            latency_s=self._latency() if finished else None,
+        )
+
+    def fit(self, on_epoch: Callable[[Epoch], None], snapshot_after: int = 0) -> bool:
+        """Train until the epochs or the patience are spent, and restore the best weights; False where it diverged."""
+        best_weights: dict[str, Tensor] = {}
+        for number in range(self.before.epoch + 1, self.recipe.epochs + 1):
+            train_loss, train_acc = self.train()
+            if not math.isfinite(train_loss):
+                return False
+            val_loss, val_acc = self.evaluate(self.validation)
+            elapsed = self.train_clock.now() - self.begun - self.apart_s
+            with self.telling_clock.running():
+                gates = gate_means(self.network, self.validation.spread(EVALUATION_BATCH).x)
+                epoch = Epoch(number, train_loss, train_acc, val_loss, val_acc, elapsed, gates)
+                self.history.append(epoch)
+                on_epoch(epoch)
+                if number == snapshot_after:
+                    self._take_snapshot()
+            if self.best is None or epoch.val_acc > self.best.val_acc:
+                self.best, best_weights = epoch, self._weights()
+            elif number - self.best.epoch >= self.recipe.patience:
+                break
+        if snapshot_after and not self.snapshot:
+            self._take_snapshot()
+        self.network.load_state_dict(best_weights)
+        return True
+
+    @property
+    def apart_s(self) -> float:
+        """Time that is not the trial's own: compiling, and telling of epochs."""
+        return self.compile_clock.seconds + self.telling_clock.seconds
+
+    def train(self) -> tuple[float, float]:
+        """One epoch of training steps: its running mean loss and accuracy."""
+        self.network.train()
+        sums = torch.zeros(2, device=self.device)
+        with self.train_clock.running():
+            for x, y in self._batches():
+                sums += self._step(x, y)
+        loss, correct = sums.tolist()
+        return loss / len(self.train_samples), correct / len(self.train_samples)
+
+    def evaluate(self, samples: Samples) -> tuple[float, float]:
+        """Mean loss and accuracy in evaluation mode."""
+        return evaluate(self.network, samples, self.recipe.precision)
+
+    def warm_up(self) -> None:
+        """Compile where the recipe says so, and take a step of each batch size, undone afterwards, so that no trial's
+        clock has what only the first steps of a shape cost."""
+        x, y = self.train_samples.x, self.train_samples.y
+        with self.compile_clock.running(), self._undone():
+            if self.recipe.compile != "none":
+                self.forward = torch.compile(self.network, mode=self.recipe.compile, dynamic=False)
+            self.network.train()
+            last = len(y) % self.recipe.batch_size
+            for size in {min(self.recipe.batch_size, len(y)), last} - {0}:
+                loss, _ = cross_entropy(self.forward, x[:size], y[:size], self.recipe.precision)
+                loss.backward()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """Put back weights, statistics, gradients and random state at the end."""
+        state = self._weights()
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            yield
+        self.network.load_state_dict(state)
+        self.optimizer.zero_grad()
+
+    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+        self.optimizer.zero_grad()
+        loss, logits = cross_entropy(self.forward, x, y, self.recipe.precision)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.schedule.step()
+        return totals(loss.detach(), logits.detach(), y)
+
+    def _batches(self) -> Shuffled:
+        return Shuffled(self.train_samples, self.recipe.batch_size, self.order)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.network.state_dict().items()}
+
+    def _take_snapshot(self) -> None:
+        self.snapshot = Snapshot(self._weights(), tuple(self.history), self.train_clock.seconds)
+
+    def _latency(self) -> float:
+        with autocast(self.device, self.recipe.precision):
+            return latency(self.network, self.validation.x[: self.recipe.batch_size], ROUNDS)
