@@ -8,6 +8,7 @@ from mgu.torch.harden import Hardened, harden
 from mgu.torch.latency import compare_latency, latency
 from mgu.torch.network import build_network, count_weights, model_size
 from mgu.torch.onnx_file import to_onnx
+from mgu.torch.tune import fine_tune, sharpen
 from mgu.torch.unit import ACTIVATIONS, OPERATIONS, ChainBlock, MultiGatedUnit
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "compare_latency",
     "count_weights",
     "explain",
+    "fine_tune",
     "fold",
     "harden",
     "latency",
@@ -29,5 +31,6 @@ __all__ = [
     "model_size",
     "read_card",
     "save",
+    "sharpen",
     "to_onnx",
 ]
