@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from mgu.errors import InputError
+from mgu.torch.graph import PlainModule
 from mgu.torch.plain import INPUT, Layer, Network, Value
 from mgu.torch.vocabulary import DTYPES, FUNCTIONS, OPERATORS
 
@@ -81,7 +82,7 @@ def attempt(what: str, action: Callable[..., Any], *args: Any, **kwargs: Any) ->
 
 def _module(network: Network, dtype: torch.dtype) -> fx.GraphModule:
     layers = {name: _made(name, layer).to(dtype) for name, layer in network.layers.items()}
-    return fx.GraphModule(layers, _graph(network), class_name="PlainNetwork").eval()
+    return PlainModule(layers, _graph(network), class_name="PlainNetwork").eval()
 
 
 def _made(name: str, layer: Layer) -> nn.Module:
