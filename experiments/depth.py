@@ -2,10 +2,10 @@
 
     python experiments/depth.py CIFAR10_FOLDER [SEEDS]
 
-Trains the MGU network of the paper's CIFAR-10 space, with the unit's defaults and with the paper's bypass, and its plain
-bn_pre and bn_post cells for 3 epochs on 2,000 images. Prints the mean training loss of each epoch, and the best validation
-accuracy (400 images). A run "trains" where the loss of its last epoch is below that of its first; three epochs say no
-more.
+Trains the MGU network of the paper's CIFAR-10 space, with the unit's defaults and with the paper's bypass, and its
+plain bn_pre and bn_post cells for 3 epochs on 2,000 images. Prints the mean training loss of each epoch, and the best
+validation accuracy (400 images). A run "trains" where the loss of its last epoch is below that of its first; three
+epochs say no more.
 """
 
 import math
