@@ -41,8 +41,11 @@ def write_report(view: StudyView, folder: Path) -> list[Path]:
     figures = {"cost": cost_figure(summary), "history": history_figure(view)}
     pictures = {name: figure_svg(figure) for name, figure in figures.items()}
     alts = {name: str(figure.get_label()) for name, figure in figures.items()}
-    content = _content(view, summary) | {"pictures": pictures, "alts": alts, "commands": view.commands}
-    content["diagnosis"] = _diagnosis(view, summary, folder)
+    content = _content(view, summary) | {
+        "pictures": pictures,
+        "alts": alts,
+        "diagnosis": _diagnosis(view, summary, folder),
+    }
     files = {
         "results.csv": _csv(view),
         **{f"{name}.svg": svg for name, svg in pictures.items()},
@@ -65,13 +68,15 @@ def _content(view: StudyView, summary: Summary) -> dict[str, Any]:
         "records": [record for trial in view.records for record in _gone_wrong(trial)],
         "settings": dict(_flat(view.settings)),
         "environment": dict(_flat(view.environment)),
+        "commands": view.commands,
         "words": words,
     }
 
 
 def _diagnosis(view: StudyView, summary: Summary, folder: Path) -> SavedDiagnosis | None:
+    """That of the best MGU model's first finished trial."""
     best = summary.best_mgu.model_name if summary.best_mgu else None
-    of_best = [r for r in view.records if r.trial.model_name == best and r.status == "finished"]
+    of_best = [record for record in view.records if record.trial.model_name == best and record.status == "finished"]
     return read_diagnosis(folder, min(of_best, key=lambda record: record.trial.seed)) if of_best else None
 
 

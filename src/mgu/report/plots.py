@@ -91,7 +91,7 @@ def _line_style(norm: str, residual: str) -> dict[str, Any]:
 def _point_style(norm: str, residual: str) -> dict[str, Any]:
     if norm in _MGU_LABELS:
         fill = "white" if norm == HARDENED else MGU_COLOUR
-        star = {"marker": "*", "markersize": 18, "markerfacecolor": fill, "zorder": 3}
+        star = {"marker": "*", "markersize": 18, "markerfacecolor": fill, "zorder": 4}  # above the words
         return {"color": MGU_COLOUR, "linestyle": "none", **star}
     fill = "white" if residual == "1" else _colour(norm)
     return {"color": _colour(norm), "linestyle": "none", "marker": "o", "markersize": 7, "markerfacecolor": fill}
