@@ -15,14 +15,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mgu import saving
 from mgu.comparison import Comparison, default_space, resolve_device
 from mgu.data import DataSet, Split, load_data
 from mgu.errors import InputError
 from mgu.progress import Silent
+from mgu.report.architecture import architecture_figure
 from mgu.spaces import load_space, parse_space
 from mgu.study.ledger import read_study
-from mgu.torch import build_network
+from mgu.torch import build_network, explain
 from mgu.training import Recipe, fit
+from mgu.training.samples import on_device
 
 SPACE = parse_space(
     """
@@ -102,6 +105,45 @@ def test_saved_weights_are_those_of_the_trained_network(comparison, tmp_path):
     again = fit(trials[0].architecture, comparison.data, comparison.recipe, seed=0).network
     x = torch.randn(4, 1, 8, 8)
     torch.testing.assert_close(network.eval()(x), again(x))
+
+
+def test_a_trial_with_gates_is_explained_on_validation_samples_after_its_result_is_recorded(
+    comparison, tmp_path, monkeypatch
+):
+    statuses = []
+
+    def explaining(*arguments):
+        statuses.extend(record.status for record in read_study(tmp_path).records)
+        return explain(*arguments)
+
+    monkeypatch.setattr(saving, "EXPLAINED_ON", 20)
+    monkeypatch.setattr(saving, "explain", explaining)
+    comparison.run(tmp_path, comparison.trials([0], ["TINY_001", "TINY_MGU_*"]), Silent())
+    assert statuses == ["finished", "finished"]
+    assert [path.parent.name for path in tmp_path.rglob("diagnosis.*")] == ["TINY_MGU_001-seed0"] * 2
+    folder = tmp_path / "trials" / "TINY_MGU_001-seed0"
+    names = {"architecture", "gates-effects", "gates-epochs", "gates-histograms", "gates-means"}
+    assert {path.stem for path in folder.glob("*.svg")} == names
+    found = json.loads((folder / "diagnosis.json").read_text())
+    network = build_network(comparison.trials([0])[2].architecture, (1, 8, 8), 10)
+    network.load_state_dict(load_file(folder / "weights.safetensors"))
+    _, validation, _ = on_device(comparison.data, torch.device("cpu"))
+    x, y = validation.x[::3], validation.y[::3]  # 50 samples, at most 20 of them evenly spread
+    with torch.no_grad():
+        assert found["loss"] == pytest.approx(torch.nn.functional.cross_entropy(network.eval()(x), y).item())
+    text = (folder / "diagnosis.txt").read_text()
+    assert text.startswith("Layer: layer_1 self-explainability analysis based on (1, 8, 8) input\nAnalysing 'Gate1 - ")
+    assert all(f"Alarm, {alarm['kind']}: {alarm['message']}. " in text for alarm in found["alarms"])
+
+
+def test_the_picture_of_the_architecture_is_of_what_was_decided(comparison, tmp_path):
+    view = comparison.run(tmp_path, comparison.trials([0], ["TINY_MGU_*"]), Silent())
+    (record,) = view.records
+    network = build_network(record.trial.architecture, (1, 8, 8), 10)
+    _, validation, _ = on_device(comparison.data, torch.device("cpu"))
+    decisions = record.result.hardening.decisions
+    drawn = architecture_figure(explain(network, validation.batches()), decisions).get_label()
+    assert drawn in (tmp_path / "trials" / "TINY_MGU_001-seed0" / "architecture.svg").read_text()
 
 
 def test_only_the_best_plain_trial_and_the_mgu_keep_their_weights(comparison, tmp_path):

@@ -1,6 +1,5 @@
 """The main job: one MGU network against the whole grid, on one data set, as a study."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
@@ -10,22 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save as safetensors_bytes
 
 from mgu.data import DataSet
 from mgu.errors import InputError
-from mgu.files import write_whole
 from mgu.history import Epoch
 from mgu.measure import environment
 from mgu.report.page import write_report
+from mgu.saving import save_trial
 from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
 from mgu.study.ledger import Ledger
 from mgu.study.runner import Listener, Trained, run, trial_folder
 from mgu.study.trial import StudyView, Trial
-from mgu.torch.export import save
 from mgu.torch.network import model_size
 from mgu.torch.unit import MultiGatedUnit
-from mgu.training import Fitted, Recipe, fit
+from mgu.training import Recipe, fit
 
 #: MultiGatedUnit's own options where none are given, recorded with a study.
 UNIT_DEFAULTS = {
@@ -120,21 +117,7 @@ class Comparison:
             unit=self.unit,
             on_epoch=on_epoch,
         )
-        return Trained(fitted.result, partial(self._save, fitted))
-
-    def _save(self, fitted: Fitted, folder: Path) -> None:
-        """Write a trial's networks into its folder, and the pictures of what the gates do."""
-        if fitted.result.status == "finished":
-            save_weights(fitted.network, folder)
-        hardening = fitted.result.hardening
-        if fitted.hardened and hardening and hardening.result.status == "finished":
-            card = {
-                "classes": list(self.data.classes),
-                "mean": self.data.mean.tolist(),
-                "std": self.data.std.tolist(),
-                "decisions": [asdict(decision) for decision in hardening.decisions],
-            }
-            save(fitted.hardened, folder / "hardened", self.data.input_shape, card)
+        return Trained(fitted.result, partial(save_trial, fitted, self.data))
 
     def _size(self, architecture: Architecture) -> int:
         return model_size(architecture, self.data.input_shape, len(self.data.classes), **self.unit)
@@ -155,15 +138,6 @@ def default_space(data: DataSet) -> SearchSpace:
         f"no bundled space is made for inputs of shape {data.input_shape}; name one with --space: "
         f"{', '.join(bundled_spaces())}, or a TOML file of your own"
     )
-
-
-def save_weights(network: torch.nn.Module, folder: Path) -> None:
-    """Write ``weights.safetensors`` and its SHA-256 beside it, each whole or not at all. Raises OSError."""
-    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    content = safetensors_bytes(weights)
-    path = folder / "weights.safetensors"
-    write_whole(path, content)
-    write_whole(folder / "weights.sha256", f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
 
 
 def drop_weights(folder: Path, view: StudyView) -> None:

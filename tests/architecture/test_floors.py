@@ -24,10 +24,11 @@ FLOORS = {
     "training": 3,
     "study": 3,
     "report": 3,
-    "comparison": 4,
     "progress": 4,
-    "cli": 5,
-    "__main__": 5,
+    "saving": 4,
+    "comparison": 5,
+    "cli": 6,
+    "__main__": 6,
 }
 #: On one floor, who may import whom.
 NEIGHBOURS = {

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mgu.errors import InputError
+from mgu.history import Decision, Hardening
 from mgu.study.ledger import FILE, Ledger, read_study
 from mgu.study.trial import Trial
 from samples import RESULT, SETTINGS, TRIALS
@@ -48,6 +49,24 @@ def test_a_ledger_from_before_gates_were_recorded_is_read(tmp_path):
     results = [record.result for record in read_study(tmp_path).records if record.result]
     assert results
     assert {len(epoch.gates) for result in results for epoch in result.history} == {0}
+    assert {result.hardening for result in results} == {None}
+
+
+def test_a_hardening_comes_back(tmp_path):
+    decisions = (Decision("layer_1", "norm", "ln", 0.75, -0.01), Decision("layer_1", "skip", "residual", 1.0, 0.5))
+    hard = replace(RESULT, status="diverged", val_acc=None, message="the loss was not finite", latency_s=0.001)
+    hardening = Hardening(1, 20, decisions, 0.25, 64, 0.004, 0.001, "1 gate is undecided", hard)
+    result = replace(RESULT, latency_s=0.004, hardening=hardening)
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        key = ledger.add(TRIALS, SETTINGS)[1]
+        ledger.begin(key, {})
+        ledger.end(key, result)
+    record = read_study(tmp_path).records[1]
+    assert record.result == result
+    assert record.hardened == replace(
+        record, trial=replace(TRIALS[1], model_name="A_MGU_001 hardened", model_size=20), status="diverged", result=hard
+    )
+    assert read_study(tmp_path).records[0].hardened is None
 
 
 def test_adding_again_adds_nothing_and_keeps_results(tmp_path):

@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mgu.diagnosis import Diagnosis, GateReport
 from mgu.errors import InputError
@@ -43,6 +44,7 @@ def epochs_figure(history: Sequence[Epoch], gates: Iterable[Gate | GateReport] =
         axes.set_title(plain_text(gate_title(gate)), fontsize=9, loc="left")
         axes.grid(alpha=0.25)
     panels[-1].set_xlabel("epoch", fontsize=9)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1].tick_params(axis="x", labelsize=8)
     _add_legend(figure, panels)
     figure.set_label(

@@ -1,4 +1,4 @@
-"""The report's files: every trial as CSV, and the page in HTML and in Markdown with its two pictures."""
+"""The report's files: every trial as CSV, and the page in HTML and in Markdown with its pictures."""
 
 import csv
 import io
@@ -9,6 +9,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -16,6 +17,7 @@ from markupsafe import Markup
 from mgu.files import write_whole
 from mgu.report import words
 from mgu.report.plots import cost_figure, figure_svg, history_figure
+from mgu.report.saved_diagnosis import SavedDiagnosis, read_diagnosis
 from mgu.report.summary import Summary
 from mgu.report.tables import COLUMNS, summarise, trial_rows
 from mgu.study.trial import Record, StudyView
@@ -23,12 +25,15 @@ from mgu.study.trial import Record, StudyView
 #: What Markdown may read as markup inside a line: a link's "](", an underscore that is not inside a word, and the rest.
 _MARKUP = re.compile(r"\](?=\()|(?<![^\W_])_|_(?![^\W_])|[\\`*|~]")
 
+_MISSED = ("diverged", "failed")
+
 
 def write_report(view: StudyView, folder: Path) -> list[Path]:
     """Write a study's report into ``folder``, whatever part of the study has ended, and return the files' paths.
 
     ``results.csv`` has a row a trial; ``report.html`` is one page that needs nothing else; ``report.md`` shows
-    ``cost.svg`` and ``history.svg``.
+    ``cost.svg`` and ``history.svg``. Both show what the folder of the best MGU model's first finished trial has of its
+    self-diagnosis.
 
     Each file is whole or absent: where writing fails, which raises OSError, what stood there before stays.
     """
@@ -36,7 +41,11 @@ def write_report(view: StudyView, folder: Path) -> list[Path]:
     figures = {"cost": cost_figure(summary), "history": history_figure(view)}
     pictures = {name: figure_svg(figure) for name, figure in figures.items()}
     alts = {name: str(figure.get_label()) for name, figure in figures.items()}
-    content = _content(view, summary) | {"pictures": pictures, "alts": alts, "commands": view.commands}
+    content = _content(view, summary) | {
+        "pictures": pictures,
+        "alts": alts,
+        "diagnosis": _diagnosis(view, summary, folder),
+    }
     files = {
         "results.csv": _csv(view),
         **{f"{name}.svg": svg for name, svg in pictures.items()},
@@ -56,15 +65,27 @@ def _content(view: StudyView, summary: Summary) -> dict[str, Any]:
         "data_name": data.get("name") or "the data",
         "note": data.get("note"),
         "summary": summary,
-        "records": [record for record in view.records if _went_wrong(record)],
+        "records": [record for trial in view.records for record in _gone_wrong(trial)],
         "settings": dict(_flat(view.settings)),
         "environment": dict(_flat(view.environment)),
+        "commands": view.commands,
         "words": words,
     }
 
 
-def _went_wrong(record: Record) -> bool:
-    return record.status in ("diverged", "failed") or record.lost_s > 0
+def _diagnosis(view: StudyView, summary: Summary, folder: Path) -> SavedDiagnosis | None:
+    """That of the best MGU model's first finished trial."""
+    best = summary.best_mgu.model_name if summary.best_mgu else None
+    of_best = [record for record in view.records if record.trial.model_name == best and record.status == "finished"]
+    return read_diagnosis(folder, min(of_best, key=lambda record: record.trial.seed)) if of_best else None
+
+
+def _gone_wrong(record: Record) -> Iterator[Record]:
+    """The record, the one of what it was hardened to, or none; time is lost by both, and told once."""
+    if record.status in _MISSED or record.lost_s > 0:
+        yield record
+    if record.hardened and record.hardened.status in _MISSED:
+        yield record.hardened
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -99,6 +120,7 @@ def _environment() -> Environment:
     )
     environment.filters["markdown"] = _markdown
     environment.filters["svg"] = Markup
+    environment.filters["url"] = quote
     return environment
 
 

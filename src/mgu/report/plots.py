@@ -7,7 +7,8 @@ colour-blind can tell apart.
 import io
 import re
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -16,42 +17,56 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from mgu.history import Epoch, Result
 from mgu.report import words
-from mgu.report.summary import Summary
+from mgu.report.summary import Row, Summary
 from mgu.study.trial import Record, StudyView
 
 MGU_COLOUR = "#D55E00"
 NORM_COLOURS = {"no_norm": "#000000", "ln": "#0072B2", "bn_post": "#CC79A7", "bn_pre": "#009E73"}
-#: What an MGU model has for a norm, which it learns.
-NOT_PLAIN = "N/A"
+#: What an MGU model has for a norm, which it learns; and what stands for it where the model was hardened.
+NOT_PLAIN, HARDENED = "N/A", "hardened"
+_MGU_LABELS = {NOT_PLAIN: "MGU", HARDENED: "MGU hardened"}
 
 
 def history_figure(view: StudyView) -> Figure:
-    """Validation accuracy (%) and training loss by epoch, one line a trial."""
+    """Validation accuracy (%) and training loss by epoch, one line a trial, and another from where it was hardened."""
     figure = Figure(figsize=(5.4, 7), layout="constrained")
     accuracy, loss = figure.subplots(2, 1, sharex=True)
-    records = [record for record in view.records if record.result and record.result.history]
-    for record in records:
-        _draw_history(accuracy, record, "val_acc", 100)
-        _draw_history(loss, record, "train_loss", 1)
+    lines = [line for record in view.records for line in _lines(record)]
+    for norm, residual, result in lines:
+        _draw_history(accuracy, result.history, "val_acc", 100, _line_style(norm, residual))
+        _draw_history(loss, result.history, "train_loss", 1, _line_style(norm, residual))
     accuracy.set_ylabel("validation accuracy, %")
     accuracy.grid(alpha=0.25)
-    _cut_low(accuracy, [100 * r.result.val_acc for r in records if r.result and r.result.val_acc is not None])
+    _cut_low(accuracy, [100 * result.val_acc for *_, result in lines if result.val_acc is not None])
     loss.set(xlabel="epoch", ylabel="training loss, log scale", yscale="log")
+    loss.xaxis.set_major_locator(MaxNLocator(integer=True))
     _tick_logarithms(loss.yaxis)
-    _add_legend(figure, _line_style, {record.trial.norm for record in records})
+    _add_legend(figure, _line_style, {norm for norm, *_ in lines})
+    hardened = sum(norm == HARDENED for norm, *_ in lines)
     figure.set_label(
-        f"Validation accuracy and training loss by epoch of {len(records)} trials; the bold lines are the MGU model's."
+        f"Validation accuracy and training loss by epoch of {len(lines) - hardened} trials; the bold lines are the MGU "
+        f"model's{', dashed where it was hardened' if hardened else ''}."
     )
     return figure
 
 
-def _draw_history(axes: Axes, record: Record, name: str, scale: float) -> None:
-    history = record.result.history if record.result else ()
+def _lines(record: Record) -> Iterator[tuple[str, str, Result]]:
+    """Norm, residual and result of each line of a trial; a hardened network's begins where its gates were decided."""
+    result = record.result
+    if result and result.history:
+        yield record.trial.norm, record.trial.residual, result
+    if result and result.hardening:
+        hardened, after = result.hardening.result, result.hardening.after_epoch
+        if len(hardened.history) > after:
+            yield HARDENED, "", replace(hardened, history=hardened.history[after - 1 :])
+
+
+def _draw_history(axes: Axes, history: Sequence[Epoch], name: str, scale: float, style: Mapping[str, Any]) -> None:
     figures = [scale * getattr(epoch, name) for epoch in history]
-    style = _line_style(record.trial.norm, record.trial.residual)
     marker = "o" if len(figures) == 1 else ""
     axes.plot([epoch.epoch for epoch in history], figures, marker=marker, **style)
 
@@ -67,13 +82,17 @@ def _cut_low(axes: Axes, reached: Sequence[float]) -> None:
 def _line_style(norm: str, residual: str) -> dict[str, Any]:
     if norm == NOT_PLAIN:
         return {"color": MGU_COLOUR, "linewidth": 2.2, "zorder": 3}
+    if norm == HARDENED:
+        return {"color": MGU_COLOUR, "linewidth": 2.2, "linestyle": (0, (2, 1)), "zorder": 3}
     dash = (0, (3, 2)) if residual == "1" else "solid"
     return {"color": _colour(norm), "linestyle": dash, "linewidth": 1, "alpha": 0.6}
 
 
 def _point_style(norm: str, residual: str) -> dict[str, Any]:
-    if norm == NOT_PLAIN:
-        return {"color": MGU_COLOUR, "linestyle": "none", "marker": "*", "markersize": 18, "zorder": 3}
+    if norm in _MGU_LABELS:
+        fill = "white" if norm == HARDENED else MGU_COLOUR
+        star = {"marker": "*", "markersize": 18, "markerfacecolor": fill, "zorder": 4}  # above the words
+        return {"color": MGU_COLOUR, "linestyle": "none", **star}
     fill = "white" if residual == "1" else _colour(norm)
     return {"color": _colour(norm), "linestyle": "none", "marker": "o", "markersize": 7, "markerfacecolor": fill}
 
@@ -89,14 +108,18 @@ def cost_figure(summary: Summary) -> Figure:
     axes.set(xlabel="time to solution, s (log scale)", ylabel="validation accuracy, %", xscale="log")
     for row in summary.rows:
         if row.val_acc and row.tts_s:
-            axes.plot(row.tts_s, row.val_acc.mean, **_point_style(row.norm, row.residual))
+            axes.plot(row.tts_s, row.val_acc.mean, **_point_style(_norm(row), row.residual))
     _name_rows(axes, summary)
     _draw_grid_total(axes, summary)
-    axes.margins(x=0.17, y=0.15)
+    axes.margins(x=0.17, y=0.22)
     _tick_logarithms(axes.xaxis)
-    _add_legend(figure, _point_style, {row.norm for row in summary.rows if row.val_acc})
+    _add_legend(figure, _point_style, {_norm(row) for row in summary.rows if row.val_acc})
     figure.set_label(f"Validation accuracy against time to solution. {words.answer(summary)}")
     return figure
+
+
+def _norm(row: Row) -> str:
+    return HARDENED if row.is_hardened else row.norm
 
 
 def _name_rows(axes: Axes, summary: Summary) -> None:
@@ -149,14 +172,14 @@ def plain_text(text: str) -> str:
 
 def _add_legend(figure: Figure, style: Callable[[str, str], dict[str, Any]], norms: Collection[str]) -> None:
     """Explains what is there: MGU first, then the norms in a fixed order, then the residual."""
-    plain = [*(norm for norm in NORM_COLOURS if norm in norms), *sorted(set(norms) - {*NORM_COLOURS, NOT_PLAIN})]
-    entries = {"MGU": style(NOT_PLAIN, "")} if NOT_PLAIN in norms else {}
+    plain = [*(norm for norm in NORM_COLOURS if norm in norms), *sorted(set(norms) - {*NORM_COLOURS, *_MGU_LABELS})]
+    entries = {label: style(norm, "") for norm, label in _MGU_LABELS.items() if norm in norms}
     entries |= {plain_text(norm): style(norm, "0") for norm in plain}
     if plain:
         entries["with residual"] = style(plain[0], "1")
     handles = [Line2D([], [], label=label, **drawn) for label, drawn in entries.items()]
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1, frameon=False)
 
 
 def figure_svg(figure: Figure) -> str:

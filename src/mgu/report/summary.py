@@ -17,7 +17,8 @@ class Row:
     """One model over its seeds. Accuracies are over its ``seeds`` finished trials of ``trials``; ``tts_s`` is the mean
     over those that ended, however they ended. ``rank`` is None where none finished. ``status`` is the one its trials
     share, or how many have which ("2 finished, 1 diverged"). ``missed`` of its trials diverged or failed. ``val_loss``
-    is the mean validation loss of the best epochs, ``latency_s`` the mean seconds of a batch in evaluation mode."""
+    is the mean validation loss of the best epochs, ``latency_s`` the mean seconds of a batch in evaluation mode. The
+    row of what an MGU network was hardened to is MGU's too."""
 
     rank: int | None
     model_name: str
@@ -36,6 +37,7 @@ class Row:
     latency_s: float | None
     status: str
     is_mgu: bool
+    is_hardened: bool
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ def summarise(view: StudyView) -> Summary:
     """The numbers of a study, whatever part of it has ended."""
     models = _by_model(view.records)
     hardened = {name: [record.hardened for record in records if record.hardened] for name, records in models.items()}
-    rows = _ranked(_row(records) for records in (*models.values(), *hardened.values()) if records)
-    best_mgu = next((row for row in rows if row.rank and row.is_mgu and row.model_name in models), None)
+    of_hardened = [_row(records, is_hardened=True) for records in hardened.values() if records]
+    rows = _ranked([*(_row(records) for records in models.values()), *of_hardened])
+    best_mgu = next((row for row in rows if row.rank and row.is_mgu and not row.is_hardened), None)
     best_plain = next((row for row in rows if row.rank and not row.is_mgu), None)
     of_mgu = models.get(best_mgu.model_name, []) if best_mgu else []
     of_plain = models.get(best_plain.model_name, []) if best_plain else []
@@ -99,7 +100,7 @@ def _by_model(records: Iterable[Record]) -> dict[str, list[Record]]:
     return models
 
 
-def _row(records: Sequence[Record]) -> Row:
+def _row(records: Sequence[Record], *, is_hardened: bool = False) -> Row:
     trial = records[0].trial
     times = [result.tts_s for _, result in _ended(records)]
     statuses = Counter(record.status for record in records)
@@ -116,6 +117,7 @@ def _row(records: Sequence[Record]) -> Row:
         test_acc=_mean_sd(_finished(records, "test_acc").values()),
         latency_s=_mean(result.latency_s for _, result in _ended(records)),
         status=_status(statuses),
+        is_hardened=is_hardened,
     )
 
 

@@ -15,16 +15,17 @@ from mgu.training.denormals import flush_denormals
 from mgu.training.hardening import harden_and_train
 from mgu.training.recipe import Recipe
 from mgu.training.run import Run
-from mgu.training.samples import on_device
+from mgu.training.samples import Samples, on_device
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network, in evaluation mode and with the weights of its best epoch, the plain network that it hardened
-    to, None where it was not hardened, and how the run went."""
+    """A trained network, in evaluation mode and with the weights of its best epoch, how the run went, the validation
+    samples as the network takes them, and the plain network that it hardened to, None where it was not hardened."""
 
     network: nn.Module
     result: Result
+    validation: Samples
     hardened: nn.Module | None = None
 
 
@@ -64,6 +65,6 @@ def fit(
         run = Run(build, lambda: on_device(data, target), recipe, target, seed)
         result = run.solve(on_epoch, recipe.soft_epochs if is_mgu else 0)
         if not run.snapshot or run.snapshot.epoch == recipe.epochs:
-            return Fitted(run.network, result)
+            return Fitted(run.network, result, run.validation)
         hardened, hardening = harden_and_train(run, run.snapshot, on_epoch)
-    return Fitted(run.network, replace(result, hardening=hardening), hardened)
+    return Fitted(run.network, replace(result, hardening=hardening), run.validation, hardened)
