@@ -67,13 +67,16 @@ class Margin:
 @dataclass(frozen=True)
 class Hardened:
     """The plain network that the best MGU model was hardened to: its row, what it cost with the soft epochs before it,
-    its margins over the best plain model, after which epochs it was hardened, how many times its latency the soft
-    network's is, and, by seed, why hardening should not be trusted there."""
+    its margins over the best plain model and its change from the soft one, after which epochs it was hardened, how many
+    times its latency the soft network's is, and, at the seeds where it ended below the soft one, what was said when its
+    gates were decided."""
 
     row: Row
     cost: Cost | None
     val_margin: Margin
     test_margin: Margin
+    val_change: Margin
+    test_change: Margin
     after_epochs: tuple[int, ...]
     latency_ratio: float
     warnings: tuple[tuple[int, str], ...]

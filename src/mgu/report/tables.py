@@ -18,6 +18,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
+#: So many points below the soft network, a hardened one is warned of.
+LOST = 0.5
+
+
 def summarise(view: StudyView) -> Summary:
     """The numbers of a study, whatever part of it has ended."""
     models = _by_model(view.records)
@@ -208,6 +212,8 @@ def _hardened(
         return None
     known = [(record.trial.seed, record.result.hardening) for record in of_mgu if record.result]
     facts = [(seed, hardening) for seed, hardening in known if hardening]
+    val_change = _margin(records, of_mgu, "val_acc")
+    worse = {seed for seed, points in val_change.by_seed if points < -LOST}
     return Hardened(
         row=next(row for row in rows if row.model_name == records[0].trial.model_name),
         cost=_cost(records, shared),
@@ -215,7 +221,9 @@ def _hardened(
         test_margin=_margin(records, of_plain, "test_acc"),
         after_epochs=tuple(sorted({hardening.after_epoch for _, hardening in facts})),
         latency_ratio=fmean(hardening.soft_latency_s / hardening.latency_s for _, hardening in facts),
-        warnings=tuple((seed, hardening.warning) for seed, hardening in facts if hardening.warning),
+        val_change=val_change,
+        test_change=_margin(records, of_mgu, "test_acc"),
+        warnings=tuple((seed, hardening.warning) for seed, hardening in facts if hardening.warning and seed in worse),
     )
 
 

@@ -150,6 +150,8 @@ def _hardened(summary: Summary) -> dict[str, str]:
         "Hardened": f"after epoch {' or '.join(map(str, hard.after_epochs))}; {percent(hard.row.val_acc)} validation, "
         f"{percent(hard.row.test_acc)} test, {size(hard.row.model_size)} weights, {hard.latency_ratio:.2f} times as "
         "fast in use as the soft network",
+        "Hardened, change from the soft network": f"validation {_margin(hard.val_change, None)}, test "
+        f"{_margin(hard.test_change, None)}",
         "Hardened, validation margin": _margin(hard.val_margin, summary.validation_size),
         "Hardened, test margin": _margin(hard.test_margin, summary.test_size),
         "Hardened, tts": f"{_cost(hard.cost, hard.row)}, soft epochs included{speed_up}",
