@@ -4,7 +4,8 @@
 
 For each hardened network of the study, as `load` gives it: median ms a batch of 1 and of 64 in evaluation mode, and the
 ratios to the class in the source file beside it, which is torch's layers one after the other, and of the soft network
-to it. All are called in turn. The source files of the study are run: let the study be one of your own.
+to it. Two are called in turn at a time: what is called after a third finds its caches otherwise. The source files of
+the study are run: let the study be one of your own.
 """
 
 import importlib.util
@@ -20,7 +21,7 @@ from mgu.torch import build_network, compare_latency, load, read_card
 from mgu.training import flush_denormals
 
 
-def by_hand(folder):
+def generated(folder):
     """The network of the generated source."""
     spec = importlib.util.spec_from_file_location("generated", folder / "model.py")
     module = importlib.util.module_from_spec(spec)
@@ -36,7 +37,7 @@ def networks(study, record, settings):
     soft.load_state_dict(load_file(folder / "weights.safetensors"))
     return card.input_shape, {
         "hardened": load(folder / "hardened"),
-        "by hand": by_hand(folder / "hardened"),
+        "by hand": generated(folder / "hardened"),
         "soft": soft,
     }
 
@@ -50,10 +51,15 @@ def main(study, rounds="200"):
             continue
         shape, models = networks(study, record, view.settings)
         for batch in (1, 64):
-            found = compare_latency(models, torch.randn(batch, *shape), int(rounds))
-            hardened, ratio = found["hardened"], found["hardened"] / found["by hand"]
+            x = torch.randn(batch, *shape)
+
+            def pair(other, x=x, models=models):
+                found = compare_latency({name: models[name] for name in ("hardened", other)}, x, int(rounds))
+                return found["hardened"], found[other]
+
+            (hardened, by_hand), (again, soft) = pair("by hand"), pair("soft")
             name = f"{record.trial.model_name} seed {record.trial.seed}"
-            print(f"{name:28}{batch:>6}{1000 * hardened:>14.3f}{ratio:>11.3f}{found['soft'] / hardened:>9.2f}")
+            print(f"{name:28}{batch:>6}{1000 * hardened:>14.3f}{hardened / by_hand:>11.3f}{soft / again:>9.2f}")
 
 
 if __name__ == "__main__":
