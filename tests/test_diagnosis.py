@@ -74,6 +74,8 @@ def test_a_skip_gate_says_the_same_without_the_residual_gate(form):
     assert set(found[True][0]) == {"Bypass", "Processed"}
 
 
+#: Losses that confirm an open gate.
+MATTERS = {"loss_open": 1.0, "loss_closed": 1.5}
 HEALTHY = network(
     (gate("bn_order", 0.9), gate("norm", 0.8), gate("skip", 0.1)),
     (gate("bn_order", 0.2), gate("norm", 0.1), gate("skip", 0.8)),
@@ -91,7 +93,7 @@ def test_a_network_that_decided_differently_by_layer_raises_no_alarm():
         ("all-skip", network((gate("skip", 0.9),), (gate("skip", 0.6),)), "all 2 units"),
         ("undecided", network((gate("norm", 0.6, certainty=0.3),)), "layer_1.norm"),
         ("saturated", network((gate("bn_ln", 0.999, certainty=1.0, saturated=0.995),)), "layer_1.bn_ln"),
-        ("uniform", network((gate("norm", 0.9),), (gate("norm", 0.8),)), "norm is opened for Norming in all 2"),
+        ("uniform", network((gate("norm", 0.9, **MATTERS),), (gate("norm", 0.8, **MATTERS),)), "Norming in all 2"),
     ],
 )
 def test_each_alarm_names_what_deserves_it(kind, diagnosis, named):
@@ -107,8 +109,10 @@ def test_alarms_stay_away_just_short_of_their_reason():
     assert "undecided" not in kinds(network((gate("norm", 0.7, certainty=0.41),)))
     assert "saturated" not in kinds(network((gate("norm", saturated=0.98),)))
     assert "uniform" not in kinds(network((gate("norm"),)))
-    undecided_in_one = network((gate("norm", 0.9),), (gate("norm", 0.6, certainty=0.2),))
+    undecided_in_one = network((gate("norm", 0.9, **MATTERS),), (gate("norm", 0.6, certainty=0.2, **MATTERS),))
     assert "uniform" not in kinds(undecided_in_one)
+    for losses in ({}, {"loss_open": 1.0, "loss_closed": 1.005}, {"loss_open": 1.5, "loss_closed": 1.0}):
+        assert "uniform" not in kinds(network((gate("norm", 0.9, **MATTERS),), (gate("norm", 0.8, **losses),)))
 
 
 def test_json_holds_the_numbers_and_the_alarms():

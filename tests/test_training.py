@@ -143,7 +143,7 @@ def test_a_hardened_network_has_the_soft_epochs_before_it_the_deciding_and_its_o
     monkeypatch.setattr(fitting, "on_device", costing(15, fitting.on_device))
     monkeypatch.setattr(Run, "evaluate", costing(10, Run.evaluate))
     monkeypatch.setattr(Run, "_undone", costing(100, Run._undone))
-    monkeypatch.setattr(hardening, "harden", costing(500, hardening.harden))
+    monkeypatch.setattr(hardening, "decide", costing(500, hardening.decide))
     recipe = Recipe(epochs=5, batch_size=50, harden_after=0.4)
     fitted = fit(MGU, data, recipe, on_epoch=costing(1000, lambda epoch: None))
     soft, hard = fitted.result, fitted.result.hardening.result

@@ -46,6 +46,8 @@ _REST: Mapping[str, tuple[str, str]] = {"residual": ("sum", "No-residual"), "ski
 
 #: A gate whose values are on average nearer to the middle than this has not decided (certainty is mean |2g - 1|).
 UNDECIDED_BELOW = 0.4
+#: A loss that rises by more than this share of itself matters.
+MATTERS = 0.01
 #: A value this near to 0 or 1 hardly learns any more: its gradient has the factor g (1 - g).
 SATURATED_WITHIN = 0.001
 #: The share of a gate's values that must be saturated for an alarm.
@@ -78,6 +80,15 @@ class GateReport:
     def opened_for(self) -> str:
         """The name of the value that the gate lets through more of."""
         return self.open if self.mean > 0.5 else self.closed
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the network's loss is known to rise by more than ``MATTERS`` of itself with the gate switched to the
+        other side: where a gate merely starts is no finding."""
+        if self.loss_open is None or self.loss_closed is None:
+            return False
+        own, other = (self.loss_open, self.loss_closed)[:: 1 if self.opened_for == self.open else -1]
+        return other - own > MATTERS * abs(own)
 
     def lines(self, number: int) -> Iterator[str]:
         """The paper's lines for the gate, the ``number``-th of its unit."""
@@ -189,10 +200,11 @@ def _uniform(units: Sequence[UnitReport]) -> Iterator[Alarm]:
         by_gate.setdefault(gate.name, []).append(gate)
     for name, gates in by_gate.items():
         sides = {gate.opened_for for gate in gates}
-        decided = all(gate.certainty >= UNDECIDED_BELOW for gate in gates)
-        if len(gates) > 1 and len(sides) == 1 and decided:
+        confirmed = all(gate.certainty >= UNDECIDED_BELOW and gate.confirmed for gate in gates)
+        if len(gates) > 1 and len(sides) == 1 and confirmed:
             yield Alarm(
                 "uniform",
-                f"gate {name} is opened for {side_words(name, sides.pop())} in all {len(gates)} units",
+                f"gate {name} is opened for {side_words(name, sides.pop())} in all {len(gates)} units, and the loss "
+                "rises where any is switched",
                 "This choice does not differ by layer: a plain network with it everywhere would do as well",
             )

@@ -144,6 +144,50 @@ def test_a_network_trained_to_skip_raises_the_alarm_and_one_at_its_start_does_no
     assert "all-skip" in [alarm.kind for alarm in explain(model, [(x, labels)]).alarms()]
 
 
+def alarms(model, batches):
+    return {alarm.kind for alarm in explain(model, batches).alarms()}
+
+
+def learnt(model, x, labels, steps=200):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), labels).backward()
+        optimizer.step()
+    return model
+
+
+def test_at_its_start_a_network_is_said_to_be_undecided_where_it_is_and_no_more():
+    torch.manual_seed(0)
+    x = torch.randn(128, 6)
+    units = [MultiGatedUnit(nn.Linear(6, 6)) for _ in range(3)]
+    network = nn.Sequential(*units, nn.Linear(6, 3))
+    assert alarms(network, [x]) == {"undecided"}
+    (alarm,) = explain(network, [x]).alarms()
+    assert alarm.message == "3 gates stay near one half: 0.bn_order, 1.bn_order, 2.bn_order"
+
+
+def test_gates_driven_to_their_ends_are_saturated():
+    torch.manual_seed(0)
+    certain = MultiGatedUnit(nn.Linear(6, 6), prior=[9, 9, 9, 9, -9])
+    assert "saturated" in alarms(nn.Sequential(certain), [torch.randn(20, 6)])
+    assert "saturated" not in alarms(nn.Sequential(MultiGatedUnit(nn.Linear(6, 6))), [torch.randn(20, 6)])
+
+
+def test_a_norm_that_every_layer_needs_is_uniform_and_one_that_none_does_is_not():
+    """Labels by the sign of a product; inputs of very different scales make the norm matter in each layer."""
+    torch.manual_seed(0)
+    x = torch.randn(256, 2)
+    labels = (x.prod(dim=1) > 0).long()
+    prior = [4, 4, 4, 4, -4]
+    model = nn.Sequential(*(MultiGatedUnit(nn.Linear(n, 16), prior=prior) for n in (2, 16)), nn.Linear(16, 2))
+    assert "uniform" not in alarms(model, [x])
+    trained = learnt(model.train(), x, labels).eval()
+    found = explain(trained, [(x, labels)])
+    uniform = [alarm.message for alarm in found.alarms() if alarm.kind == "uniform"]
+    assert any("gate skip is opened for Processed in all 2 units" in message for message in uniform)
+
+
 def test_what_cannot_be_explained_is_named():
     layer = nn.Linear(2, 2)
     plain = ChainBlock(Wrapped.of(layer), harden(MultiGatedUnit(layer).chain, {"skip": "bypass"}))

@@ -1,6 +1,7 @@
 """``harden`` on units whose gates are certain, where the plain network must be the same function, and on soft ones."""
 
 import copy
+import math
 import subprocess
 import sys
 
@@ -133,6 +134,42 @@ def test_each_gate_takes_the_side_with_the_lower_loss_those_before_it_in_force()
             force(unit, decision.gate, chosen)
             loss = losses[chosen]
         assert hardened.hard_loss == pytest.approx(loss, abs=1e-5)
+
+
+def test_where_too_much_is_lost_the_warning_says_how_much_and_names_the_units():
+    network, samples = trained_like_network(), batches()
+    x = torch.cat([x for x, _ in samples])
+    with torch.no_grad():  # labelled by the soft network itself, which is then always right
+        labels = network.eval()(x).argmax(dim=1)
+    hardened = harden(network, [(x, labels)])
+    lost = 100 * (1 - hardened.hard_acc)
+    assert lost > 1
+    assert hardened.warning.startswith(f"hardening loses {lost:.2f} points of accuracy, more than 1.00; ")
+    risen = {}
+    for decision in hardened.decisions:
+        risen[decision.unit] = risen.get(decision.unit, 0) + max(0, decision.loss_change)
+    worst = max(risen, key=risen.get)
+    assert f"raised the loss most: {worst} (" in hardened.warning
+    assert hardened.text().endswith(f"warning: {hardened.warning}")
+    assert "ms a batch of 18" in hardened.text()
+    tolerant = harden(network, [(x, labels)], tolerance=lost / 100)
+    assert tolerant.warning == ""
+    assert "warning" not in tolerant.text()
+
+
+def test_a_side_that_overflows_is_not_taken_and_a_loss_that_is_not_finite_is_warned_of():
+    torch.manual_seed(0)
+    unit = MultiGatedUnit(nn.Linear(3, 3), prior=[0, 0, 0, 5], residual_gate=False, bypass="replica")
+    with torch.no_grad():
+        unit.operations["bypass"].weight.fill_(3e38)  # finite, and its outputs are not
+    samples = [(1 + torch.rand(6, 3), torch.arange(6) % 3)]
+    hardened = harden(nn.Sequential(unit), samples)
+    assert {d.gate: d.side for d in hardened.decisions}["skip"] == "residual"
+    assert math.isfinite(hardened.hard_loss)
+    assert hardened.warning == ""
+    with torch.no_grad():
+        unit.operations["linear"].weight.fill_(3e38)
+    assert "loss is not finite" in harden(nn.Sequential(unit), samples).warning
 
 
 def test_figures_are_those_of_the_two_networks_and_the_soft_one_is_as_before():

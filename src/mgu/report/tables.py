@@ -25,7 +25,7 @@ LOST = 0.5
 def summarise(view: StudyView) -> Summary:
     """The numbers of a study, whatever part of it has ended."""
     models = _by_model(view.records)
-    hardened = {name: [record.hardened for record in records if record.hardened] for name, records in models.items()}
+    hardened = {name: _hardened_records(records) for name, records in models.items()}
     of_hardened = [_row(records, is_hardened=True) for records in hardened.values() if records]
     rows = _ranked([*(_row(records) for records in models.values()), *of_hardened])
     best_mgu = next((row for row in rows if row.rank and row.is_mgu and not row.is_hardened), None)
@@ -204,10 +204,23 @@ def _cost(records: Sequence[Record], shared: set[int]) -> Cost | None:
     )
 
 
+def _hardened_records(records: Sequence[Record]) -> list[Record]:
+    """The records of what a model was hardened to; none where it never was. At a seed where the soft network ended
+    without it, it is missed like that one, and its cost counts."""
+    known = [record.hardened for record in records]
+    name = next((record.trial.model_name for record in known if record), "")
+    return [found or _missed(record, name) for record, found in zip(records, known, strict=True)] if name else []
+
+
+def _missed(record: Record, name: str) -> Record:
+    status = "failed" if record.status == "finished" else record.status
+    return replace(record, trial=replace(record.trial, model_name=name), status=status)
+
+
 def _hardened(
     rows: Sequence[Row], of_mgu: Sequence[Record], of_plain: Sequence[Record], shared: set[int]
 ) -> Hardened | None:
-    records = [record.hardened for record in of_mgu if record.hardened]
+    records = _hardened_records(of_mgu)
     if not records:
         return None
     known = [(record.trial.seed, record.result.hardening) for record in of_mgu if record.result]

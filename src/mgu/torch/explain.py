@@ -62,8 +62,10 @@ def gate_means(model: nn.Module, x: Tensor) -> dict[str, dict[str, float]]:
     means: dict[str, Tensor] = {}
 
     def listen(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], tuple[Tensor, ...]], None]:
+        sharpness = units[name].sharpness
+
         def hook(gates: nn.Module, arguments: tuple[Tensor, ...], logits: tuple[Tensor, ...]) -> None:
-            means[name] = torch.stack([torch.sigmoid(values).float().mean() for values in logits])
+            means[name] = torch.stack([torch.sigmoid(sharpness * values).float().mean() for values in logits])
 
         return hook
 

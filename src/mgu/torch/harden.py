@@ -1,7 +1,8 @@
 """From a trained MGU network to a plain one: every gate decided, and what is still read kept, as standard layers."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,7 +50,9 @@ class Hardened:
     @property
     def warning(self) -> str:
         """That hardening loses more accuracy than ``tolerance``, and in which units the loss rose most; else empty."""
-        if self.soft_acc is None or self.hard_acc is None or self.soft_acc - self.hard_acc <= self.tolerance:
+        if not math.isfinite(self.hard_loss):
+            return "the hardened network's loss is not finite; leave the network soft, or train it on before hardening"
+        if self.soft_acc is None or self.hard_acc is None or self.soft_acc - self.hard_acc <= self.tolerance + 1e-9:
             return ""
         risen: dict[str, float] = {}
         for decision in self.decisions:
@@ -100,6 +103,13 @@ def harden(
     Each batch is a tuple of x and labels. Raises InputError where the model has no unit, or there is no labelled batch.
     """
     samples = list(batches)
+    return compare(model, *decide(model, samples, loss), samples, loss, tolerance)
+
+
+def decide(
+    model: nn.Module, samples: Sequence[tuple[Tensor, Tensor]], loss: Loss = F.cross_entropy
+) -> tuple[nn.Module, tuple[Decision, ...]]:
+    """What ``harden`` does before it compares: the plain network, and the decisions."""
     if not samples or not all(isinstance(batch, tuple | list) and len(batch) == 2 for batch in samples):
         raise InputError("hardening needs batches of (x, labels) to decide the gates by; give at least one")
     diagnosis = explain(model, [x for x, _ in samples])
@@ -108,7 +118,7 @@ def harden(
         decisions = _decide(hard, diagnosis, lambda: mean_loss(hard, samples, loss))
     for report in diagnosis.units:
         hard = _replaced(hard, report.name, plain_block(_unit(hard, report.name), len(report.input_shape) + 1))
-    return _compare(model, hard, samples, loss, decisions, tolerance)
+    return hard, decisions
 
 
 def _decide(model: nn.Module, diagnosis: Diagnosis, measure: Callable[[], float]) -> tuple[Decision, ...]:
@@ -120,7 +130,8 @@ def _decide(model: nn.Module, diagnosis: Diagnosis, measure: Callable[[], float]
         gate = next((gate for gate in gates(unit.chain) if gate.name == report.name), None)
         if gate is None:
             continue
-        losses = [_loss_with(unit, {gate.name: side}, measure) for side in gate.inputs]
+        found_losses = (_loss_with(unit, {gate.name: side}, measure) for side in gate.inputs)
+        losses = [found if math.isfinite(found) else math.inf for found in found_losses]
         # A side decided before bears the name of what it passes on; the report has the side's own.
         sides = (report.open, report.closed)
         chosen = min((0, 1), key=lambda i: (round(losses[i], 9), sides[i] != report.opened_for))
@@ -150,14 +161,15 @@ def _replaced(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
     return model
 
 
-def _compare(
+def compare(
     soft: nn.Module,
     hard: nn.Module,
-    samples: list[tuple[Tensor, Tensor]],
-    loss: Loss,
     decisions: tuple[Decision, ...],
-    tolerance: float,
+    samples: Sequence[tuple[Tensor, Tensor]],
+    loss: Loss = F.cross_entropy,
+    tolerance: float = 0.01,
 ) -> Hardened:
+    """The two networks of ``decide`` side by side on the samples."""
     timed = samples[0][0][:TIMED]
     latency = compare_latency({"soft": soft, "hard": hard}, timed, ROUNDS)
     with evaluating(soft), torch.no_grad():

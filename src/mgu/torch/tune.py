@@ -50,7 +50,8 @@ def sharpen(
     """Train the model in place while its gates are made to decide: g = sigmoid(k logits), k growing from 1 to
     ``sharpness`` by the same factor each step. Otherwise as ``fine_tune``.
 
-    Afterwards the gates stay as sharp, so that hardening the model changes it less. Raises InputError where there is no
+    Afterwards the gates stay as sharp (``unit.sharpness``, which is no part of the state dict: harden the model, or set
+    it anew where weights are loaded), so that hardening the model changes it less. Raises InputError where there is no
     unit or no batch, or where ``sharpness`` is below 1.
     """
     units = [module for module in model.modules() if isinstance(module, MultiGatedUnit)]

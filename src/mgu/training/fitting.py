@@ -61,10 +61,14 @@ def fit(
         layout = torch.channels_last if len(data.input_shape) == 3 else torch.contiguous_format
         return network.to(target).to(memory_format=layout)  # type: ignore[no-any-return, call-overload]
 
-    with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
         run = Run(build, lambda: on_device(data, target), recipe, target, seed)
         result = run.solve(on_epoch, recipe.soft_epochs if is_mgu else 0)
         if not run.snapshot or run.snapshot.epoch == recipe.epochs:
             return Fitted(run.network, result, run.validation)
-        hardened, hardening = harden_and_train(run, run.snapshot, on_epoch)
+        try:
+            hardened, hardening = harden_and_train(run, run.snapshot, on_epoch)
+        except Exception as error:  # the trained network must not be lost with it
+            message = f"not hardened: {type(error).__name__}: {error}"
+            return Fitted(run.network, replace(result, message=message), run.validation)
     return Fitted(run.network, replace(result, hardening=hardening), run.validation, hardened)

@@ -2,15 +2,15 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import nn
 
-from mgu.history import Epoch, Hardening
-from mgu.torch.harden import Hardened, harden
+from mgu.history import Decision, Epoch, Hardening
+from mgu.torch.harden import compare, decide
+from mgu.torch.latency import compare_latency
 from mgu.torch.network import count_weights
-from mgu.training.run import Run, Snapshot
+from mgu.training.run import ROUNDS, Run, Snapshot
 from mgu.training.samples import autocast
 
 #: So many validation samples are what gates are decided on.
@@ -25,26 +25,31 @@ def harden_and_train(soft: Run, snapshot: Snapshot, on_epoch: Callable[[Epoch], 
     """
     was = copy.deepcopy(soft.network)
     was.load_state_dict(snapshot.weights)
-    decided: list[Hardened] = []
+    samples = list(soft.validation.spread(DECIDED_ON).batches())
+    decided: list[tuple[nn.Module, tuple[Decision, ...]]] = []
 
     def build() -> nn.Module:
         with autocast(soft.device, soft.recipe.precision):
-            decided.append(harden(was, soft.validation.first(DECIDED_ON).batches()))
+            model, decisions = decide(was, samples)
+        decided.append((copy.deepcopy(model), decisions))
         torch.manual_seed(soft.seed)
-        return decided[0].model
+        return model
 
     splits = (soft.train_samples, soft.validation, soft.test)
     run = Run(build, lambda: splits, soft.recipe, soft.device, soft.seed, snapshot)
     result = run.solve(on_epoch)
-    (hardened,) = decided
+    x = soft.validation.x[: soft.recipe.batch_size]
+    with autocast(soft.device, soft.recipe.precision):
+        compared = compare(was, *decided[0], samples)
+        latency = compare_latency({"soft": soft.network, "hard": run.network}, x, ROUNDS)
     return run.network, Hardening(
         after_epoch=snapshot.epoch,
         model_size=count_weights(run.network),
-        decisions=hardened.decisions,
-        largest_difference=hardened.largest_difference,
-        latency_batch=hardened.latency_batch,
-        soft_latency_s=hardened.soft_latency_s,
-        latency_s=hardened.hard_latency_s,
-        warning=hardened.warning,
-        result=replace(result, latency_s=hardened.hard_latency_s),
+        decisions=compared.decisions,
+        largest_difference=compared.largest_difference,
+        latency_batch=len(x),
+        soft_latency_s=latency["soft"],
+        latency_s=latency["hard"],
+        warning=compared.warning,
+        result=result,
     )

@@ -36,6 +36,7 @@ class Snapshot:
     weights: dict[str, Tensor]
     history: tuple[Epoch, ...] = ()
     train_s: float = 0.0
+    compile_s: float = 0.0
 
     @property
     def epoch(self) -> int:
@@ -92,7 +93,7 @@ class Run:
             status="finished" if finished else "diverged",
             tts_s=tts_s,
             train_s=self.before.train_s + self.train_clock.seconds,
-            compile_s=self.compile_clock.seconds,
+            compile_s=self.before.compile_s + self.compile_clock.seconds,
             train_acc=best.train_acc if best else None,
             val_acc=best.val_acc if best else None,
             test_acc=test_acc,
@@ -154,8 +155,7 @@ class Run:
             if self.recipe.compile != "none":
                 self.forward = torch.compile(self.network, mode=self.recipe.compile, dynamic=False)
             self.network.train()
-            last = len(y) % self.recipe.batch_size
-            for size in {min(self.recipe.batch_size, len(y)), last} - {0}:
+            for size in self._batches().sizes:
                 loss, _ = cross_entropy(self.forward, x[:size], y[:size], self.recipe.precision)
                 loss.backward()  # type: ignore[no-untyped-call]
 
@@ -183,7 +183,9 @@ class Run:
         return {name: value.clone() for name, value in self.network.state_dict().items()}
 
     def _take_snapshot(self) -> None:
-        self.snapshot = Snapshot(self._weights(), tuple(self.history), self.train_clock.seconds)
+        self.snapshot = Snapshot(
+            self._weights(), tuple(self.history), self.train_clock.seconds, self.compile_clock.seconds
+        )
 
     def _latency(self) -> float:
         with autocast(self.device, self.recipe.precision):

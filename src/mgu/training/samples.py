@@ -23,9 +23,6 @@ class Samples:
     def __len__(self) -> int:
         return len(self.y)
 
-    def first(self, count: int) -> "Samples":
-        return Samples(self.x[:count], self.y[:count])
-
     def spread(self, most: int) -> "Samples":
         """At most so many samples, evenly spaced: a data set may be in the order of its classes."""
         step = -(-len(self) // most)
@@ -38,18 +35,31 @@ class Samples:
 
 @dataclass(frozen=True)
 class Shuffled:
-    """Batches of samples, in a new order each time that they are gone through."""
+    """Batches of samples, in a new order each time that they are gone through. A single sample that is left over joins
+    the batch before it: batch norm has no variance of one."""
 
     samples: Samples
     size: int
     order: torch.Generator
 
     def __len__(self) -> int:
-        return -(-len(self.samples) // self.size)
+        return len(self._sizes)
+
+    @property
+    def sizes(self) -> set[int]:
+        """The sizes of the batches."""
+        return set(self._sizes)
+
+    @property
+    def _sizes(self) -> list[int]:
+        whole, left = divmod(len(self.samples), self.size)
+        if left == 1 and whole:
+            return [self.size] * (whole - 1) + [self.size + 1]
+        return [self.size] * whole + [left] * bool(left)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = torch.randperm(len(self.samples), generator=self.order).to(self.samples.y.device)
-        for batch in torch.split(order, self.size):
+        for batch in torch.split(order, self._sizes):
             yield self.samples.x[batch], self.samples.y[batch]
 
 
