@@ -4,8 +4,9 @@
 
        v0 = u    v1 = w2 x2 + b2    v2 = w3 x3 + b3    v3 = z    v4 = t
 
-   into y, the last of the NODES values. How they do is compiled in: MIX gives v[5] and on of v and g, and UNMIX, of the
-   gradients d of v, the last of which is given and the others 0, those of v0 to v4 and e, those of the GATES logits.
+   into y. How they do is compiled in, for the gates and values from 5 on by their numbers: OPEN declares g0 and on; MIX
+   declares v5 and on, the last of which is MIXED; UNMIX declares the gradients d0 and on of the values and e0 and on of
+   the logits, from ``gradient``; KEEP keeps the latter.
 
    Only L, t and the logits are kept for the backward pass. */
 
@@ -13,13 +14,14 @@
 
 /* The values that are mixed and the gates, at channel c of a row, and the slopes of A at L and where u is read. */
 #define VALUES(t)                                                                                                      \
-    float v[NODES], g[GATES], inner, outer, z, x1 = (x[c] - m1[c]) * r1[c];                                            \
-    ACTIVATE(t, x[c], &z, &outer);                                                                                     \
-    ACTIVATE(t, w1[c] * x1 + b1[c], &v[0], &inner);                                                                    \
-    float x2 = (z - m2[c]) * r2[c], x3 = (z - m3) * r3;                                                                \
-    v[1] = w2[c] * x2 + b2[c], v[2] = w3[c] * x3 + b3[c], v[3] = z, v[4] = bypass[c];                                  \
-    for (int k = 0; k < GATES; k++)                                                                                    \
-        g[k] = 1.0f / (2.0f + expm1_(-t->sharpness * logits[k * channels + c]));
+    float v0, v3, inner, outer, x1 = (x[c] - m1[c]) * r1[c];                                                           \
+    ACTIVATE(t, x[c], &v3, &outer);                                                                                    \
+    ACTIVATE(t, w1[c] * x1 + b1[c], &v0, &inner);                                                                      \
+    float x2 = (v3 - m2[c]) * r2[c], x3 = (v3 - m3) * r3;                                                              \
+    float v1 = w2[c] * x2 + b2[c], v2 = w3[c] * x3 + b3[c], v4 = bypass[c];                                            \
+    OPEN MIX
+#define OPENED(k) (1.0f / (2.0f + expm1_(-t->sharpness * logits[(k) * channels + c])))
+#define KEPT(k, e) dl[(k) * channels + c] = t->sharpness * (e);
 
 /* Forward, second pass. */
 static void combine(const Tail *t, int64_t i)
@@ -34,8 +36,7 @@ static void combine(const Tail *t, int64_t i)
 #pragma omp simd
         for (int64_t c = 0; c < channels; c++) {
             VALUES(t)
-            MIX
-            y[c] = v[NODES - 1];
+            y[c] = MIXED;
             (void)inner, (void)outer;
         }
     }
@@ -58,23 +59,20 @@ static void local(const Tail *t, int64_t i)
 #pragma omp simd reduction(+ : f1, f2)
         for (int64_t c = 0; c < channels; c++) {
             VALUES(t)
-            float d[NODES] = {0}, e[GATES] = {0};
-            MIX
-            d[NODES - 1] = grad[c];
+            const float gradient = grad[c];
             UNMIX
-            float du = d[0] * inner, dn = d[2] * w3[c];
+            float du = d0 * inner, dn = d2 * w3[c];
             q[c] += du * x1;
             q[channels + c] += du;
-            q[2 * channels + c] += d[1] * x2;
-            q[3 * channels + c] += d[1];
-            q[4 * channels + c] += d[2] * x3;
-            q[5 * channels + c] += d[2];
+            q[2 * channels + c] += d1 * x2;
+            q[3 * channels + c] += d1;
+            q[4 * channels + c] += d2 * x3;
+            q[5 * channels + c] += d2;
             f1 += dn;
             f2 += dn * x3;
-            dx[c] = r1[c] * w1[c] * du + outer * (r2[c] * w2[c] * d[1] + r3 * dn + d[3]);
-            dt[c] = d[4];
-            for (int k = 0; k < GATES; k++)
-                dl[k * channels + c] = t->sharpness * e[k];
+            dx[c] = r1[c] * w1[c] * du + outer * (r2[c] * w2[c] * d1 + r3 * dn + d3);
+            dt[c] = d4;
+            KEEP
         }
         t->row_sums[row] = f1 / channels;
         t->row_sums[t->rows + row] = f2 / channels;

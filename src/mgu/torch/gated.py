@@ -1,10 +1,12 @@
 """Where gates that differ by position mix the values of a unit in the compiled kernel, in two passes over the data.
 
-The kernel (``gated.c``) is used where that of ``mgu.torch.fused`` would be, for replica gates that were run together with
-the layer, where all that they mix is what the kernel knows. It reads the layer's output and the logits where they lie.
+The kernel (``gated.c``) is used where that of ``mgu.torch.fused`` would be, for replica gates that were run together
+with the layer, where all that they mix is what the kernel knows. It reads the layer's output and the logits where they
+lie.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -37,15 +39,15 @@ def gated(
     value: Callable[[str], Tensor],
     merged: Tensor,
     slices: Sequence[str],
-    gates: Sequence[str],
+    gates: tuple[str, ...],
     sharpness: float,
 ) -> Tensor | None:
     """The value that the gates and sums ``between`` give, None where the kernel cannot be used; batch norms' running
     statistics move.
 
     ``merged`` is (batch, *positions, slices * channels): the layer, and where it is among them the bypass, by their
-    names in ``slices``, and behind them the logits of all ``gates``. ``value`` gives another value of the chain by name,
-    with the channels on the norms' axis, as in the result.
+    names in ``slices``, and behind them the logits of all ``gates``. ``value`` gives another value of the chain by
+    name, with the channels on the norms' axis, as in the result.
     """
     if len(found.rows) > len(PARTS) or not all(found.rows) or found.layer not in slices or not plain_run():
         return None
@@ -70,21 +72,30 @@ def gated(
     return output.movedim(-1, axis)  # type: ignore[no-any-return]
 
 
-def _mixing(terms: Sequence[str], between: Chain, gates: Sequence[str]) -> tuple[str, ...]:
-    """How the gates mix the terms, and the gradients back through them, in C."""
+@cache
+def _mixing(terms: tuple[str, ...], between: Chain, gates: tuple[str, ...]) -> tuple[str, ...]:
+    """How the gates mix the terms, and gradients lead back through them, as the C code that ``gated.c`` leaves open."""
     at = {name: i for i, name in enumerate([*terms, *(node.name for node in between)])}
-    mix, unmix = "", ""
+    last = len(at) - 1
+    zeros = [*(f"d{i} = 0" for i in range(last)), *(f"e{k} = 0" for k in range(len(gates)))]
+    mix, unmix = [], []
     for node in between:
         y, (a, b) = at[node.name], (at[name] for name in node.inputs)
         if isinstance(node, Gate):
-            g = f"g[{gates.index(node.name)}]"
-            mix += f"v[{y}] = v[{b}] + {g} * (v[{a}] - v[{b}]); "
-            back = f"d[{a}] += {g} * d[{y}]; d[{b}] += (1 - {g}) * d[{y}]; "
-            unmix = f"{back}e{g[1:]} = d[{y}] * (v[{a}] - v[{b}]) * {g} * (1 - {g}); {unmix}"
+            k = gates.index(node.name)
+            mix.append(f"float v{y} = v{b} + g{k} * (v{a} - v{b});")
+            unmix.append(f"d{a} += g{k} * d{y}; d{b} += (1 - g{k}) * d{y}; ")
+            unmix[-1] += f"e{k} = d{y} * (v{a} - v{b}) * g{k} * (1 - g{k});"
         else:
-            mix += f"v[{y}] = v[{a}] + v[{b}]; "
-            unmix = f"d[{a}] += d[{y}]; d[{b}] += d[{y}]; {unmix}"
-    return f"NODES={len(at)}", f"GATES={len(gates)}", f"MIX={mix}", f"UNMIX={unmix}"
+            mix.append(f"float v{y} = v{a} + v{b};")
+            unmix.append(f"d{a} += d{y}; d{b} += d{y};")
+    return (
+        "OPEN=" + " ".join(f"float g{k} = OPENED({k});" for k in range(len(gates))),
+        "MIX=" + " ".join(mix),
+        f"MIXED=v{last}",
+        "UNMIX=" + " ".join([f"float d{last} = gradient, {', '.join(zeros)};", *reversed(unmix)]),
+        "KEEP=" + " ".join(f"KEPT({k}, e{k})" for k in range(len(gates))),
+    )
 
 
 def _fit(merged: Tensor, bypass: Tensor | None, channels: int, norms: Sequence[Norm]) -> bool:

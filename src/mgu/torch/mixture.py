@@ -43,8 +43,8 @@ def blends(chain: Chain) -> dict[str, Blend]:
 
 
 class Mixture:
-    """One run of a chain, whose blends are given. ``known`` are the input and further values by name, ``logits``
-    each gate's, (batch or 1, channels), by its name; each value is worked out when it is first read."""
+    """One run of a chain, whose blends are given. ``known`` are the input and further values by name, ``logits`` each
+    gate's, (batch or 1, channels), by its name; each value is worked out when it is first read."""
 
     def __init__(
         self,
