@@ -145,12 +145,14 @@ def _common(activations: Sequence[nn.Module]) -> Activation | None:
 
 
 def plain_run() -> bool:
-    """Whether operations do just what they say: nothing records, rewrites or casts them."""
+    """Whether operations do just what they say, one after another."""
+    return not torch.compiler.is_compiling() and unrecorded()
+
+
+def unrecorded() -> bool:
+    """Whether nothing but torch.compile records, rewrites or casts operations."""
     return not (
-        torch.compiler.is_compiling()
-        or torch.is_autocast_enabled("cpu")
-        or torch._C._get_tracing_state()
-        or torch._C._are_functorch_transforms_active()
+        torch.is_autocast_enabled("cpu") or torch._C._get_tracing_state() or torch._C._are_functorch_transforms_active()
     )
 
 

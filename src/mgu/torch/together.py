@@ -1,7 +1,8 @@
 """Layers of one shape that read one input, run as one layer with their kernels side by side.
 
-On the CPU a convolution is a matrix product of the windows of its input and its kernels: for the many channels of
-several layers, torch's own convolution is several times as slow. Elsewhere torch's own convolution is run, once.
+On the CPU a convolution is a matrix product of the windows of its input and its kernels: with the many channels of
+several layers, torch's own convolution is slower there than with each layer by itself. Elsewhere torch's own
+convolution is run, once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
-from mgu.torch.fused import hooked, plain_run
+from mgu.torch.fused import hooked, unrecorded
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -35,32 +36,34 @@ class Outputs(NamedTuple):
 
 def run(layers: Sequence[nn.Module], x: Tensor, offsets: Sequence[Tensor | None], channel_axis: int) -> Outputs:
     """layer(x) + offset of each layer, in one run where the layers are ``alike``; an offset is (channels,) or none."""
-    if alike(layers):
-        merged = together(layers, x, offsets)
-        values = torch.split(merged, [len(layer.weight) for layer in layers], dim=-1)
-        return Outputs(tuple(value.movedim(-1, channel_axis) for value in values), merged)
-    return Outputs(
-        tuple(_shifted(layer(x), offset, channel_axis) for layer, offset in zip(layers, offsets, strict=True))
-    )
+    merged = together(layers, x, offsets) if alike(layers) else None
+    if merged is None:
+        pairs = zip(layers, offsets, strict=True)
+        return Outputs(tuple(_shifted(layer(x), offset, channel_axis) for layer, offset in pairs))
+    values = torch.split(merged, [len(layer.weight) for layer in layers], dim=-1)  # type: ignore[arg-type]
+    return Outputs(tuple(value.movedim(-1, channel_axis) for value in values), merged)
 
 
-def together(layers: Sequence[Layer], x: Tensor, offsets: Sequence[Tensor | None]) -> Tensor:
-    """layer(x) + offset of each layer, for layers that are ``alike``, one after another on the last axis.
+def together(layers: Sequence[Layer], x: Tensor, offsets: Sequence[Tensor | None]) -> Tensor | None:
+    """layer(x) + offset of each layer, for layers that are ``alike``, one after another on the last axis; None where it
+    is faster to run each by itself.
 
     x is (batch, channels, *positions), or (batch, *positions, channels) for Linear; an offset is (channels,). The
     result is (batch, *positions, layers * channels), for convolutions too.
     """
     first = layers[0]
-    biases = [_bias(layer, offset) for layer, offset in zip(layers, offsets, strict=True)]
-    if not _as_product(x, first.weight):
-        merged = _layer(first, x, torch.cat([layer.weight for layer in layers]), torch.cat(biases))
-        return merged if isinstance(first, nn.Linear) else merged.movedim(1, -1)
-    kernels = torch.cat([layer.weight.movedim(1, -1).flatten(1) for layer in layers])
+    bias = torch.cat([_bias(layer, offset) for layer, offset in zip(layers, offsets, strict=True)])
     if isinstance(first, nn.Linear):
-        return F.linear(x, kernels, torch.cat(biases))
+        return F.linear(x, torch.cat([layer.weight for layer in layers]), bias)
+    if x.device.type != "cpu":
+        merged: Tensor = first._conv_forward(x, torch.cat([layer.weight for layer in layers]), bias)
+        return merged.movedim(1, -1)
+    if not _as_product(x, first.weight):
+        return None
+    kernels = torch.cat([layer.weight.movedim(1, -1).flatten(1) for layer in layers])
     rows = F.pad(x.movedim(1, -1), (0, 0, *first._reversed_padding_repeated_twice))
     windows = Windows(first.kernel_size, first.stride, first.dilation)
-    return _Product.apply(rows, kernels, torch.cat(biases), windows)  # type: ignore[no-any-return, no-untyped-call]
+    return _Product.apply(rows, kernels, bias, windows)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class Windows(NamedTuple):
@@ -132,10 +135,7 @@ def _shifted(value: Tensor, offset: Tensor | None, channel_axis: int) -> Tensor:
 
 
 def _as_product(x: Tensor, weight: Tensor) -> bool:
-    """Whether the matrix product is the faster way, and does what torch's own convolution would do here."""
+    """Whether the matrix product does what torch's own convolution would do here."""
     real = x.dtype == weight.dtype and x.dtype in (torch.float32, torch.float64)
-    return real and x.device.type == "cpu" and plain_run() and forward_ad.unpack_dual(x).tangent is None  # type: ignore[no-untyped-call]
-
-
-def _layer(layer: Layer, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return F.linear(x, weight, bias) if isinstance(layer, nn.Linear) else layer._conv_forward(x, weight, bias)
+    exporting = torch.compiler.is_exporting()
+    return real and not exporting and unrecorded() and forward_ad.unpack_dual(x).tangent is None  # type: ignore[no-untyped-call]

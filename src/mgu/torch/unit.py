@@ -172,21 +172,19 @@ class MultiGatedUnit(ChainBlock):
         reading = (op.name for op in self.chain if isinstance(op, Op) and op.inputs == (INPUT,))
         names = [name for name in reading if alike([self.operations[name], *gates.replicas])]
         values, merged = gates.beside([self.operations[name] for name in names], x)
+        known = {INPUT: x, **dict(zip(names, values, strict=False))}
         blend = self._blends.get(self.chain[-1].name)
         if merged is not None and blend is not None and blend.parts is not None:
-            output = gated(
-                blend.parts,
-                blend.between,
-                self.operations,
-                lambda name: self.operations[name](x),
-                merged,
-                names,
-                self.gate_names,
-                self.sharpness,
-            )
+
+            def value(name: str) -> Tensor:
+                known[name] = self.operations[name](x)
+                return known[name]
+
+            ours = (blend.parts, blend.between, self.operations, value)
+            output = gated(*ours, merged, names, self.gate_names, self.sharpness)
             if output is not None:
                 return output
-        return self._mixed({INPUT: x, **dict(zip(names, values, strict=False))}, self._sharpened(values[len(names) :]))
+        return self._mixed(known, self._sharpened(values[len(names) :]))
 
     def _mixed(self, known: Mapping[str, Tensor], logits: Mapping[str, Tensor]) -> Tensor:
         """The output by torch's own operations, from the input and what else is known, and the gates' logits."""
