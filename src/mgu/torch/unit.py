@@ -170,7 +170,7 @@ class MultiGatedUnit(ChainBlock):
     def _replicated(self, x: Tensor, gates: ReplicaGates) -> Tensor:
         """The output where the gates are layers like the unit's own: as many as can be are run as one."""
         reading = (op.name for op in self.chain if isinstance(op, Op) and op.inputs == (INPUT,))
-        names = [name for name in reading if alike([self.operations[name], *gates.replicas])]
+        names = [name for name in reading if alike([self.operations[name], gates.replicas[0]])]
         values, merged = gates.beside([self.operations[name] for name in names], x)
         known = {INPUT: x, **dict(zip(names, values, strict=False))}
         blend = self._blends.get(self.chain[-1].name)
