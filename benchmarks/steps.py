@@ -68,9 +68,10 @@ def measured(network: Network, device: torch.device, rounds: int, compiled: bool
 
 
 def report(name: str, network: Network, device: torch.device, rounds: int, compiled: bool) -> None:
+    title = f"{name}: {network.shape} to {network.classes} classes, batch {Recipe().batch_size}, {rounds} rounds"
+    print(f"\n{title}", flush=True)
     eager = measured(network, device, rounds, compiled=False)
     faster = measured(network, device, rounds, compiled=True) if compiled else {}
-    print(f"\n{name}: {network.shape} to {network.classes} classes, batch {Recipe().batch_size}, {rounds} rounds")
     print(f"{'':28}{'weights':>13}{'ms a step':>11}{'ratio':>7}{'compiled':>11}{'ratio':>7}{'peak MB':>10}")
     for variant in VARIANTS:
         weights = count_weights(build(network, variant))
