@@ -5,6 +5,8 @@ are the median of the rounds in ms, the median over rounds of the ratio to the p
 the same for the compiled networks (against the same cell compiled), and the peak memory (see memory.py); and below, the
 machine's two ceilings, and how close the unit's element-wise tail comes to them (see tail.py).
 
+All variants of a network are in memory together: cifar10-15 needs about 13 GB.
+
     python benchmarks/steps.py [NETWORK ...] [--eager-only] [--rounds N] [--threads N]
 """
 
