@@ -63,7 +63,9 @@ def together(layers: Sequence[Layer], x: Tensor, offsets: Sequence[Tensor | None
     kernels = torch.cat([layer.weight.movedim(1, -1).flatten(1) for layer in layers])
     rows = F.pad(x.movedim(1, -1), (0, 0, *first._reversed_padding_repeated_twice))
     windows = Windows(first.kernel_size, first.stride, first.dilation)
-    return _Product.apply(rows, kernels, bias, windows)  # type: ignore[no-any-return, no-untyped-call]
+    # torch.compile finds its own backward pass
+    run_product = _product if torch.compiler.is_compiling() else _Product.apply
+    return run_product(rows, kernels, bias, windows)
 
 
 class Windows(NamedTuple):
@@ -99,6 +101,10 @@ class Windows(NamedTuple):
             yield (slice(None), *(slice(begin, begin + s * (count - 1) + 1, s) for begin, s, count in steps))
 
 
+def _product(x: Tensor, kernels: Tensor, bias: Tensor, windows: Windows) -> Tensor:
+    return torch.addmm(bias, windows.of(x), kernels.T).view(len(x), *windows.outputs(x.shape), -1)
+
+
 class _Product(torch.autograd.Function):
     """windows(x) @ kernels.T + bias; the windows are cut out anew for the backward pass instead of being kept."""
 
@@ -106,7 +112,7 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, kernels: Tensor, bias: Tensor, windows: Windows) -> Tensor:
         ctx.windows = windows
         ctx.save_for_backward(x, kernels)
-        return torch.addmm(bias, windows.of(x), kernels.T).view(len(x), *windows.outputs(x.shape), -1)
+        return _product(x, kernels, bias, windows)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
