@@ -1,79 +1,125 @@
-"""What a training step costs: the plain cells and the unit in each gate kind, on the layout of a space's MGU network.
+"""What a training step costs, in time and memory: the plain cells, the unit in its variants, and the unit as published.
 
-Variants are stepped in turn, so that a change of the machine's speed meets all of them alike. Printed are the median of
-the rounds in ms, and the median over rounds of the ratio to the plain cell with batch norm and residual.
+All variants of a network are stepped in turn, so that a change of the machine's speed meets all of them alike. Printed
+are the median of the rounds in ms, the median over rounds of the ratio to the plain cell with batch norm and residual,
+the same for the compiled networks (against the same cell compiled), and the peak memory (see memory.py); and below, the
+machine's two ceilings, and how close the unit's element-wise tail comes to them (see tail.py).
 
-    python benchmarks/steps.py [SPACE] [ROUNDS]
+All variants of a network are in memory together: cifar10-15 needs about 13 GB.
+
+    python benchmarks/steps.py [NETWORK ...] [--eager-only] [--rounds N] [--threads N]
 """
 
+import argparse
+import os
 import statistics
-import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 
 import torch
-from torch.nn import functional as F
+from ceilings import LARGE, copy_bandwidth, multiply_adds
+from memory import peak_mb
+from subjects import BASE, NETWORKS, VARIANTS, Network, build, stepper
+from tail import MOVED, tail_time
 
-from mgu.spaces import Cell, load_space
-from mgu.torch import GATES, build_network, count_weights
-from mgu.training import Recipe
+from mgu.torch import count_weights
+from mgu.training import Recipe, flush_denormals
 
-BASE = "bn_pre+residual"
-WARM_UP, STEPS = 5, 5
-
-
-def stepper(architecture, shape, classes, batch, **unit):
-    """The network, and a function that takes one training step with it."""
-    network = build_network(architecture, shape, classes, **unit).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.NAdam(network.parameters(), lr=Recipe().lr)
-    x = torch.randn(batch, *shape).to(memory_format=torch.channels_last)
-    y = torch.randint(classes, (batch,))
-
-    def step():
-        optimizer.zero_grad()
-        F.cross_entropy(network(x), y).backward()
-        optimizer.step()
-
-    return network, step
+WARM_UP = 3
+IDLE = 0.5  # processes waiting, of others, a core
 
 
-def variants(space):
-    """Name -> (network, step) for every variant."""
-    mgu = next(architecture for architecture in space.models().values() if architecture.cell is None)
-    cells = {cell: replace(mgu, cell=Cell.of(cell)) for cell in ("bn_pre", BASE, "ln", "no_norm")}
-    batch = Recipe().batch_size
-    made = {name: stepper(a, space.input_shape, space.classes, batch) for name, a in cells.items()}
-    return made | {
-        f"MGU, {kind} gates": stepper(mgu, space.input_shape, space.classes, batch, gates=kind) for kind in GATES
+def seconds(steps: Mapping[str, Callable[[], None]], network: Network, rounds: int) -> dict[str, list[float]]:
+    """Seconds a step by variant, one entry a round."""
+    for step in steps.values():
+        for _ in range(min(WARM_UP, rounds)):
+            step()
+    found: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            synchronize()
+            begun = time.perf_counter()
+            for _ in range(network.steps):
+                step()
+            synchronize()
+            found[name].append((time.perf_counter() - begun) / network.steps)
+    return found
+
+
+def synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def measured(network: Network, device: torch.device, rounds: int, compiled: bool) -> dict[str, tuple[float, float]]:
+    """Median ms a step, and ratio to the base, by variant."""
+    torch.manual_seed(0)
+    steps = {}
+    for variant in VARIANTS:
+        model = build(network, variant).to(device)
+        made = torch.compile(model, dynamic=False) if compiled else model
+        steps[variant] = stepper(made, network, device, Recipe().batch_size)
+    found = seconds(steps, network, rounds)
+    return {
+        name: (
+            1000 * statistics.median(times),
+            statistics.median(a / b for a, b in zip(times, found[BASE], strict=True)),
+        )
+        for name, times in found.items()
     }
 
 
-def rounds(steps, count):
-    """Seconds a step by variant, one entry a round."""
-    for step in steps.values():
-        for _ in range(WARM_UP):
-            step()
-    seconds = {name: [] for name in steps}
-    for _ in range(count):
-        for name, step in steps.items():
-            begun = time.perf_counter()
-            for _ in range(STEPS):
-                step()
-            seconds[name].append((time.perf_counter() - begun) / STEPS)
-    return seconds
+def report(name: str, network: Network, device: torch.device, rounds: int, compiled: bool) -> None:
+    title = f"{name}: {network.shape} to {network.classes} classes, batch {Recipe().batch_size}, {rounds} rounds"
+    print(f"\n{title}", flush=True)
+    eager = measured(network, device, rounds, compiled=False)
+    faster = measured(network, device, rounds, compiled=True) if compiled else {}
+    print(f"{'':28}{'weights':>13}{'ms a step':>11}{'ratio':>7}{'compiled':>11}{'ratio':>7}{'peak MB':>10}")
+    for variant in VARIANTS:
+        weights = count_weights(build(network, variant))
+        columns = [f"{ms:>11.2f}{ratio:>7.2f}" for ms, ratio in (eager[variant], *[faster.get(variant)] * compiled)]
+        peak = peak_mb(name, variant, torch.get_num_threads())
+        print(f"{variant:28}{weights:>13,}{''.join(columns):36}{peak:>10.1f}", flush=True)
+    for kind in MOVED:
+        tail = tail_time(network, kind, device)
+        print(
+            f"tail with {kind} gates: {1000 * tail.seconds:.2f} ms a step; moving {tail.moved / 1e6:.1f} MB takes "
+            f"{1000 * tail.limit_s:.2f} ms: {tail.seconds / tail.limit_s:.1f} times the limit"
+        )
 
 
-def main(space_name="mnist", count="15"):
-    torch.manual_seed(0)
-    made = variants(load_space(space_name))
-    seconds = rounds({name: step for name, (_, step) in made.items()}, int(count))
-    print(f"{space_name}, batch {Recipe().batch_size}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"{'':24}{'weights':>12}{'ms a step':>12}{'ratio to ' + BASE:>26}")
-    for name, (network, _) in made.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds[name], seconds[BASE], strict=True))
-        median = 1000 * statistics.median(seconds[name])
-        print(f"{name:24}{count_weights(network):>12,}{median:>12.2f}{ratio:>26.2f}")
+def ceilings(device: torch.device) -> None:
+    print(f"copy of {4 * LARGE / 1e6:.0f} MB: {copy_bandwidth(LARGE, device) / 1e9:.1f} GB/s read and written")
+    print(f"float32 multiply-adds: {multiply_adds(device) / 1e9:.1f} 10^9 a second")
+
+
+def note_of_load() -> str:
+    """A warning where other processes are at work; empty where the machine is idle or does not say."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    busy = load > IDLE * (os.cpu_count() or 1)
+    return f"NOTE: the machine is not idle (load {load:.1f}); only the ratios mean anything\n" if busy else ""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("networks", nargs="*", help=f"of {', '.join(NETWORKS)}; all of them by default")
+    arguments.add_argument("--eager-only", action="store_true", help="compile nothing (compiling takes minutes)")
+    arguments.add_argument("--rounds", type=int, help="rounds of each network, instead of its own number")
+    arguments.add_argument("--threads", type=int, help="torch's threads")
+    asked = arguments.parse_args()
+    if unknown := set(asked.networks) - set(NETWORKS):
+        arguments.error(f"unknown networks: {', '.join(sorted(unknown))}; allowed: {', '.join(NETWORKS)}")
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    flush_denormals()
+    torch._dynamo.config.recompile_limit = 64  # each network's graphs count against one limit
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(f"{note_of_load()}torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")
+    ceilings(device)
+    for name in asked.networks or NETWORKS:
+        network = NETWORKS[name]
+        report(name, network, device, asked.rounds or network.rounds, network.compiled and not asked.eager_only)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -15,14 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import reference
+from kernels import ACTIVATIONS, assert_agrees, randomised, run
 from mgu.torch import MultiGatedUnit, fused, tail
 from mgu.wiring import FORMS, NORMS, gates, harden
 
 KINDS = ["channel", "squeeze"]
-ACTIVATIONS = [
-    *(nn.SELU(), nn.ELU(0.7), nn.ReLU(), nn.LeakyReLU(0.2), nn.Identity(), nn.SiLU(), nn.Tanh(), nn.GELU()),
-]
-
 pytestmark = pytest.mark.skipif(not fused.available(), reason=f"no kernel: {fused.why_not()}")
 
 
@@ -31,41 +28,6 @@ def counted():
     """Counts the calls of the kernel."""
     with mock.patch.object(fused, "tail", wraps=tail.tail) as calls:
         yield calls
-
-
-def randomised(unit, seed=0):
-    """Give every weight and statistic a value that is not its start, so that no term can hide."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, value in unit.state_dict().items():
-            if value.is_floating_point():
-                drawn = torch.randn(value.shape, generator=generator) * 0.5
-                value.copy_(drawn.abs() + 0.5 if "running_var" in name else drawn)
-    return unit
-
-
-def run(unit, x, seed=0):
-    """The output, the gradients of the input and of all weights, and the running statistics after a training step."""
-    x = x.clone().requires_grad_()
-    output = unit(x)
-    generator = torch.Generator().manual_seed(seed)
-    output.backward(torch.randn(output.shape, generator=generator).to(output.dtype))
-    weights = {f"grad of {name}": p.grad for name, p in unit.named_parameters() if p.grad is not None}
-    return {"output": output.detach(), "grad of x": x.grad, **weights, **dict(unit.named_buffers())}
-
-
-def assert_agrees(found, expected, tolerance=2e-4):
-    """Within the tolerance of each value's largest number: layers of float32 are part of what is compared."""
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        scale = max(1.0, value.abs().max().item())
-        torch.testing.assert_close(
-            found[name].double(),
-            value.double(),
-            rtol=0,
-            atol=tolerance * scale,
-            msg=lambda m, name=name: f"{name}: {m}",
-        )
 
 
 def assert_kernel_agrees(unit, x, calls=1):
@@ -213,7 +175,7 @@ def test_running_statistics_are_those_of_torch(shape):
     "unit",
     [
         lambda: MultiGatedUnit(nn.Linear(3, 4)).eval(),
-        lambda: MultiGatedUnit(nn.Linear(3, 4), gates="replica"),
+        lambda: MultiGatedUnit(nn.Linear(3, 4), gates="replica", form="equations"),
         lambda: MultiGatedUnit(nn.Linear(3, 4), gates="depthwise"),
         lambda: MultiGatedUnit(nn.Linear(3, 4), nn.Softplus()),
         lambda: MultiGatedUnit(nn.Linear(3, 4), nn.PReLU()),

@@ -77,12 +77,10 @@ def parts(chain: Chain, terms: tuple[str, ...]) -> Parts | None:
 def fused(found: Parts, operations: nn.ModuleDict, value: Callable[[str], Tensor], weights: Tensor) -> Tensor | None:
     """The weighted sum of the first ``PARTS`` rows, None where the kernel cannot be used; batch norms' running
     statistics move. ``value`` gives a value of the chain by name; ``weights`` are (rows, batch or 1, channels)."""
-    if not _plain_run():
+    if not plain_run():
         return None
-    norms = {i: module for i, name in found.norms.items() if isinstance(module := operations[name], Norm)}
-    activations = [operations[name] for name in found.activations]
-    activation = _common(activations)
-    if activation is None or not _replaceable([*norms.values(), *activations]):
+    activation, norms = usable(found, operations), norms_of(found, operations)
+    if activation is None:
         return None
     layer = value(found.layer)
     bypass = value(found.bypass) if found.bypass else layer.detach()  # its weight is 0
@@ -93,14 +91,41 @@ def fused(found: Parts, operations: nn.ModuleDict, value: Callable[[str], Tensor
         layer.movedim(axis, -1).contiguous(),
         bypass.movedim(axis, -1).contiguous(),
         weights[: len(PARTS)].contiguous(),
-        torch.stack([value for i in _NORMED for value in _weight_and_bias(norms.get(i), layer.new_zeros(channels))]),
+        weights_and_biases(norms, layer.new_zeros(channels)),
         activation,
-        tuple(norms[i].eps if i in norms else EPSILON for i in _NORMED),
+        epsilons(norms),
     )
-    for i, (mean, var) in zip(_BATCH_NORMED, moments.float().view(2, 2, channels).unbind(), strict=True):
-        if isinstance(norm := norms.get(i), BatchNorm):
-            norm.track(mean, var, layer.numel() // channels)
+    track(norms, moments, layer.numel() // channels)
     return output.movedim(-1, axis)
+
+
+def norms_of(found: Parts, operations: nn.ModuleDict) -> dict[int, Norm]:
+    """The norm of each part that has one, by the part's place."""
+    return {i: module for i, name in found.norms.items() if isinstance(module := operations[name], Norm)}
+
+
+def usable(found: Parts, operations: nn.ModuleDict) -> Activation | None:
+    """The activation, where a kernel does what the modules that it takes the place of do."""
+    activations = [operations[name] for name in found.activations]
+    replaceable = _replaceable([*norms_of(found, operations).values(), *activations])
+    return _common(activations) if replaceable else None
+
+
+def weights_and_biases(norms: Mapping[int, Norm], zero: Tensor) -> Tensor:
+    """The norms' weights and biases in the order of the kernels, zeros where there is no norm: (6, channels)."""
+    pairs = ((norms[i].weight, norms[i].bias) if i in norms else (zero, zero) for i in _NORMED)
+    return torch.stack([value for pair in pairs for value in pair])
+
+
+def epsilons(norms: Mapping[int, Norm]) -> tuple[float, ...]:
+    return tuple(norms[i].eps if i in norms else EPSILON for i in _NORMED)
+
+
+def track(norms: Mapping[int, Norm], moments: Tensor, count: int) -> None:
+    """Move the batch norms' running statistics towards a batch's moments, (4, channels), of ``count`` rows."""
+    for i, (mean, var) in zip(_BATCH_NORMED, moments.float().view(2, 2, -1).unbind(), strict=True):
+        if isinstance(norm := norms.get(i), BatchNorm):
+            norm.track(mean, var, count)
 
 
 def _way(chain: Chain, name: str) -> tuple[Op, ...]:
@@ -119,22 +144,27 @@ def _common(activations: Sequence[nn.Module]) -> Activation | None:
     return None if found is None or isinstance(library(found.name), OSError) else found
 
 
-def _plain_run() -> bool:
-    """Whether operations do just what they say: nothing records, rewrites or casts them."""
+def plain_run() -> bool:
+    """Whether operations do just what they say, one after another."""
+    return not torch.compiler.is_compiling() and unrecorded()
+
+
+def unrecorded() -> bool:
+    """Whether nothing but torch.compile records, rewrites or casts operations."""
     return not (
-        torch.compiler.is_compiling()
-        or torch.is_autocast_enabled("cpu")
-        or torch._C._get_tracing_state()
-        or torch._C._are_functorch_transforms_active()
+        torch.is_autocast_enabled("cpu") or torch._C._get_tracing_state() or torch._C._are_functorch_transforms_active()
     )
+
+
+def hooked(module: nn.Module) -> bool:
+    """Whether anything is to be called when the module is run."""
+    return any(getattr(module, hooks) for hooks in _HOOKS)
 
 
 def _replaceable(modules: Sequence[nn.Module]) -> bool:
     """Whether the kernel computes what these modules do."""
     return all(
-        type(module) in (*ACTIVATIONS, BatchNorm, LayerNorm)
-        and module.training
-        and not any(getattr(module, hooks) for hooks in _HOOKS)
+        type(module) in (*ACTIVATIONS, BatchNorm, LayerNorm) and module.training and not hooked(module)
         for module in modules
     )
 
@@ -144,7 +174,7 @@ def _fit(layer: Tensor, bypass: Tensor, weights: Tensor, norms: Iterable[Norm]) 
     axes = {norm.channel_axis for norm in norms}
     norm_weights = [value for norm in norms for value in (norm.weight, norm.bias)]
     return (
-        all(_readable(value) for value in (layer, bypass, weights, *norm_weights))
+        all(readable(value) for value in (layer, bypass, weights, *norm_weights))
         and all(forward_ad.unpack_dual(value).tangent is None for value in (layer, bypass))  # type: ignore[no-untyped-call]
         and len(axes) == 1
         and bypass.shape == layer.shape
@@ -154,10 +184,7 @@ def _fit(layer: Tensor, bypass: Tensor, weights: Tensor, norms: Iterable[Norm]) 
     )
 
 
-def _readable(value: Tensor) -> bool:
+def readable(value: Tensor) -> bool:
+    """Whether a kernel can read the tensor's numbers."""
     plain = type(value) in (Tensor, nn.Parameter) and value.layout == torch.strided
     return plain and value.device.type == "cpu" and value.dtype == torch.float32
-
-
-def _weight_and_bias(norm: Norm | None, zero: Tensor) -> tuple[Tensor, Tensor]:
-    return (norm.weight, norm.bias) if norm else (zero, zero)

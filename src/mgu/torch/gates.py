@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from mgu.errors import InputError
 from mgu.torch.layers import Wrapped, replica
+from mgu.torch.together import Outputs, run
 
 
 class ReplicaGates(nn.Module):
@@ -33,11 +34,12 @@ class ReplicaGates(nn.Module):
             self.offset = nn.Parameter(_repeat(priors, wrapped).view(len(priors), -1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        logits = tuple(layer(x) for layer in self.replicas)
-        if self.offset is None:
-            return logits
-        pairs = zip(logits, self.offset.unsqueeze(1), strict=True)
-        return tuple(value + everywhere(shift, value.ndim, self.channel_axis) for value, shift in pairs)
+        return self.beside((), x).values
+
+    def beside(self, layers: Sequence[nn.Module], x: Tensor) -> Outputs:
+        """What further layers give for x, and behind it the gates' logits; in one run where all are alike."""
+        offsets: list[Tensor | None] = [None] * len(self.replicas) if self.offset is None else [*self.offset]
+        return run([*layers, *self.replicas], x, [*[None] * len(layers), *offsets], self.channel_axis)
 
 
 class Scale(nn.Module):
@@ -61,11 +63,11 @@ class DepthwiseGates(nn.Module):
 
     def __init__(self, wrapped: Wrapped, priors: Sequence[float]) -> None:
         super().__init__()
-        outputs = wrapped.out_channels
+        channels = wrapped.out_channels
         self.count, self.channel_axis = len(priors), wrapped.channel_axis
-        source = (torch.arange(outputs) * wrapped.in_channels // outputs).repeat(self.count)
+        source = (torch.arange(channels) * wrapped.in_channels // channels).repeat(self.count)
         self.register_buffer("source", source.to(wrapped.placement()["device"]))
-        self.window = _window(wrapped, self.count * outputs)
+        self.window = _window(wrapped, self.count * channels)
         nn.init.zeros_(self.window.weight)
         self.window.bias = nn.Parameter(_repeat(priors, wrapped))
 

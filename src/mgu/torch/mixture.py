@@ -43,8 +43,8 @@ def blends(chain: Chain) -> dict[str, Blend]:
 
 
 class Mixture:
-    """One run of a chain, whose blends are given, on an input x. ``logits`` are each gate's, (batch or 1, channels), by
-    its name; each value is worked out when it is first read."""
+    """One run of a chain, whose blends are given. ``known`` are the input and further values by name, ``logits`` each
+    gate's, (batch or 1, channels), by its name; each value is worked out when it is first read."""
 
     def __init__(
         self,
@@ -52,13 +52,13 @@ class Mixture:
         blends: Mapping[str, Blend],
         operations: nn.ModuleDict,
         channel_axis: int,
-        x: Tensor,
+        known: Mapping[str, Tensor],
         logits: Mapping[str, Tensor],
     ) -> None:
         self.blends, self.operations, self.channel_axis = blends, operations, channel_axis
         self.nodes: Mapping[str, Node] = {node.name: node for node in chain}
         self.logits = logits
-        self.values = {INPUT: x}
+        self.values = dict(known)
 
     def value(self, name: str) -> Tensor:
         """The value of that name: (batch, channels, *positions), or the channels last."""

@@ -17,7 +17,7 @@ GRAIN = 32768
 
 
 class Activation(NamedTuple):
-    """An activation of ``tail.c``: its function's name, and the two numbers that it reads."""
+    """An activation of ``tail.h``: its function's name, and the two numbers that it reads."""
 
     name: str
     positive: float = 1.0
@@ -26,7 +26,7 @@ class Activation(NamedTuple):
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
-#: The activations that the kernel knows, by module.
+#: The activations that the kernels know, by module.
 ACTIVATIONS: Mapping[type, Callable[[Any], Activation | None]] = {
     nn.SELU: lambda module: Activation("elu", _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA),
     nn.ELU: lambda module: Activation("elu", 1.0, module.alpha),
@@ -40,27 +40,60 @@ ACTIVATIONS: Mapping[type, Callable[[Any], Activation | None]] = {
 
 
 class _Arguments(ctypes.Structure):
-    """``Tail`` of ``tail.c``."""
+    """``Tail`` of ``tail.h``."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("rows", "channels", "groups", "threads")),
-        *((name, ctypes.c_float) for name in ("positive", "negative")),
+        *((name, ctypes.c_int64) for name in ("layer_stride", "bypass_stride")),
+        *((name, ctypes.c_float) for name in ("positive", "negative", "sharpness")),
         *((name, ctypes.c_double) for name in ("eps1", "eps2", "eps3")),
-        *((name, ctypes.c_void_p) for name in ("layer", "bypass", "weights", "norms", "row_stats", "channel_stats")),
+        *((name, ctypes.c_void_p) for name in ("layer", "bypass", "weights", "logits", "norms")),
+        *((name, ctypes.c_void_p) for name in ("row_stats", "channel_stats")),
         *((name, ctypes.c_void_p) for name in ("moments", "partial", "totals", "norm_sums", "output", "grad")),
         *((name, ctypes.c_void_p) for name in ("grad_layer", "grad_bypass", "grad_weights", "grad_norms")),
+        *((name, ctypes.c_void_p) for name in ("grad_logits", "row_sums")),
     )
 
 
 @cache
-def library(activation: str) -> ctypes.CDLL | OSError:
-    """The kernel for an activation's function, or why there is none."""
+def library(activation: str, source: str = "tail.c", *definitions: str) -> ctypes.CDLL | OSError:
+    """The kernel of a C file for an activation's function, or why there is none."""
     try:
-        made = native.load(Path(__file__).with_name("tail.c"), [f"ACTIVATE={activation}"])
+        made = native.load(Path(__file__).with_name(source), [f"ACTIVATE={activation}", *definitions])
     except OSError as error:
         return error
     made.tail_chunks.restype = ctypes.c_int64
     return made
+
+
+class Kernel(NamedTuple):
+    """A compiled kernel with the constants that it is called with."""
+
+    library: ctypes.CDLL
+    activation: Activation
+    eps: tuple[float, ...]
+
+    def run(self, direction: str, rows_of: Tensor, **fields: Tensor | float) -> None:
+        """Call ``tail_forward`` or ``tail_backward`` with the fields of ``Tail`` by their names; tensors by where they
+        begin. ``rows_of`` has the rows and channels that are worked on: (..., channels)."""
+        channels = rows_of.shape[-1]
+        places = {name: value.data_ptr() if isinstance(value, Tensor) else value for name, value in fields.items()}
+        arguments = _Arguments(
+            rows=rows_of.numel() // channels,
+            channels=channels,
+            threads=max(1, min(torch.get_num_threads(), rows_of.numel() // GRAIN)),
+            positive=self.activation.positive,
+            negative=self.activation.negative,
+            **dict(zip(("eps1", "eps2", "eps3"), self.eps, strict=True)),
+            **{"groups": 1, "layer_stride": channels, "bypass_stride": channels, **places},
+        )
+        sums = 7 if direction == "backward" else 4
+        chunks = self.library.tail_chunks(ctypes.byref(arguments), direction == "backward")
+        partial = torch.empty(chunks * sums * channels)
+        totals = torch.empty(13, channels, dtype=torch.float64)
+        arguments.partial, arguments.totals = partial.data_ptr(), totals.data_ptr()
+        arguments.norm_sums = totals[7:].data_ptr()
+        getattr(self.library, f"tail_{direction}")(ctypes.byref(arguments))
 
 
 def tail(
@@ -77,48 +110,19 @@ def tail(
     """
     if isinstance(made := library(activation.name), OSError):
         raise made
-    return _Tail.apply(layer, bypass, weights, norms, _Kernel(made, activation, eps))  # type: ignore[no-any-return, no-untyped-call]
-
-
-class _Kernel(NamedTuple):
-    library: ctypes.CDLL
-    activation: Activation
-    eps: tuple[float, ...]
-
-    def run(self, direction: str, layer: Tensor, weights: Tensor, norms: Tensor, **tensors: Tensor) -> None:
-        """Call ``tail_forward`` or ``tail_backward``; tensors go by the names of ``Tail``'s fields."""
-        channels = layer.shape[-1]
-        arguments = _Arguments(
-            rows=layer.numel() // channels,
-            channels=channels,
-            groups=weights.shape[1],
-            threads=max(1, min(torch.get_num_threads(), layer.numel() // GRAIN)),
-            positive=self.activation.positive,
-            negative=self.activation.negative,
-            **dict(zip(("eps1", "eps2", "eps3"), self.eps, strict=True)),
-            layer=layer.data_ptr(),
-            weights=weights.data_ptr(),
-            norms=norms.data_ptr(),
-            **{name: tensor.data_ptr() for name, tensor in tensors.items()},
-        )
-        sums = 7 if direction == "backward" else 4
-        chunks = self.library.tail_chunks(ctypes.byref(arguments), direction == "backward")
-        partial = torch.empty(chunks * sums * channels)
-        totals = torch.empty(13, channels, dtype=torch.float64)
-        arguments.partial, arguments.totals = partial.data_ptr(), totals.data_ptr()
-        arguments.norm_sums = totals[7:].data_ptr()
-        getattr(self.library, f"tail_{direction}")(ctypes.byref(arguments))
+    return _Tail.apply(layer, bypass, weights, norms, Kernel(made, activation, eps))  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Tail(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, layer: Tensor, bypass: Tensor, weights: Tensor, norms: Tensor, kernel: _Kernel
+        ctx: Any, layer: Tensor, bypass: Tensor, weights: Tensor, norms: Tensor, kernel: Kernel
     ) -> tuple[Tensor, Tensor]:
         channels = layer.shape[-1]
         output, moments = torch.empty_like(layer), torch.empty(4, channels, dtype=torch.float64)
         stats = {"row_stats": torch.empty(2, layer.numel() // channels), "channel_stats": torch.empty(4, channels)}
-        kernel.run("forward", layer, weights, norms, bypass=bypass, output=output, moments=moments, **stats)
+        inputs = {"layer": layer, "bypass": bypass, "weights": weights, "norms": norms}
+        kernel.run("forward", layer, groups=weights.shape[1], **inputs, output=output, moments=moments, **stats)
         ctx.kernel = kernel
         ctx.save_for_backward(layer, bypass, weights, norms, *stats.values())
         ctx.mark_non_differentiable(moments)
@@ -132,5 +136,6 @@ class _Tail(torch.autograd.Function):
         inputs = {"layer": layer, "bypass": bypass, "weights": weights, "norms": norms}
         grads = {f"grad_{name}": torch.empty_like(value) for name, value in inputs.items()}
         stats = {"row_stats": row_stats, "channel_stats": channel_stats}
-        ctx.kernel.run("backward", **inputs, **grads, **stats, grad=grad.contiguous())
+        grad = grad.contiguous()
+        ctx.kernel.run("backward", layer, groups=weights.shape[1], **inputs, **grads, **stats, grad=grad)
         return *grads.values(), None

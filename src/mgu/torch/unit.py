@@ -7,12 +7,15 @@ from torch import Tensor, nn
 
 from mgu.errors import InputError
 from mgu.torch.bypass import make_bypass
-from mgu.torch.gates import make_gates, mix
+from mgu.torch.fused import hooked
+from mgu.torch.gated import gated
+from mgu.torch.gates import ReplicaGates, make_gates, mix
 from mgu.torch.layers import Wrapped
 from mgu.torch.mixture import Mixture, blends
 from mgu.torch.norms import BatchNorm, LayerNorm
 from mgu.torch.processors import GroupNorm, InstanceNorm, RMSNorm, SqueezeExcite
-from mgu.wiring import Chain, Gate, Op, evaluate, form_chain, prior_logits
+from mgu.torch.together import alike
+from mgu.wiring import INPUT, Chain, Gate, Op, evaluate, form_chain, prior_logits
 from mgu.wiring import gates as chain_gates
 
 #: The activations by name; any other is given as a module.
@@ -160,12 +163,39 @@ class MultiGatedUnit(ChainBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         self._check_shape(x)
-        logits = self.gate_logits(x)
-        if any(values.ndim == x.ndim > 2 for values in logits.values()):
+        if isinstance(self.gates, ReplicaGates) and not hooked(self.gates):
+            return self._replicated(x, self.gates)
+        return self._mixed({INPUT: x}, self.gate_logits(x))
+
+    def _replicated(self, x: Tensor, gates: ReplicaGates) -> Tensor:
+        """The output where the gates are layers like the unit's own: as many as can be are run as one."""
+        reading = (op.name for op in self.chain if isinstance(op, Op) and op.inputs == (INPUT,))
+        names = [name for name in reading if alike([self.operations[name], gates.replicas[0]])]
+        values, merged = gates.beside([self.operations[name] for name in names], x)
+        known = {INPUT: x, **dict(zip(names, values, strict=False))}
+        blend = self._blends.get(self.chain[-1].name)
+        if merged is not None and blend is not None and blend.parts is not None:
+
+            def value(name: str) -> Tensor:
+                known[name] = self.operations[name](x)
+                return known[name]
+
+            ours = (blend.parts, blend.between, self.operations, value)
+            output = gated(*ours, merged, names, self.gate_names, self.sharpness)
+            if output is not None:
+                return output
+        return self._mixed(known, self._sharpened(values[len(names) :]))
+
+    def _mixed(self, known: Mapping[str, Tensor], logits: Mapping[str, Tensor]) -> Tensor:
+        """The output by torch's own operations, from the input and what else is known, and the gates' logits."""
+        if any(values.ndim == known[INPUT].ndim > 2 for values in logits.values()):
             return evaluate(
-                self.chain, x, self._operate, lambda gate, *sides: mix(logits[gate.name], self.channel_axis, *sides)
+                self.chain,
+                known[INPUT],
+                lambda op, *inputs: known[op.name] if op.name in known else self._operate(op, *inputs),
+                lambda gate, *sides: mix(logits[gate.name], self.channel_axis, *sides),
             )
-        run = Mixture(self.chain, self._blends, self.operations, self.channel_axis, x, logits)
+        run = Mixture(self.chain, self._blends, self.operations, self.channel_axis, known, logits)
         return run.value(self.chain[-1].name)
 
     @property
@@ -180,7 +210,9 @@ class MultiGatedUnit(ChainBlock):
     def gate_logits(self, x: Tensor) -> dict[str, Tensor]:
         """Each gate's logits for input ``x``, times the unit's sharpness, by gate name: of the output's shape, or
         (batch or 1, channels) where the gate kind makes no difference between positions."""
-        logits = self.gates(x)
+        return self._sharpened(self.gates(x))
+
+    def _sharpened(self, logits: tuple[Tensor, ...]) -> dict[str, Tensor]:
         if self.sharpness != 1:
             logits = tuple(self.sharpness * values for values in logits)
         return dict(zip(self.gate_names, logits, strict=True))
