@@ -159,15 +159,23 @@ def gates(chain: Chain) -> tuple[Gate, ...]:
 
 
 def mixed(chain: Chain, name: str) -> tuple[tuple[str, ...], Chain]:
-    """What a value is mixed from: the values of operations that gates and sums lead from, in the chain's order; and
-    those gates and sums, the last of which gives the value. A value that no gate or sum gives is mixed from itself."""
+    """What a value is mixed from: the values that gates and sums lead from, in the chain's order; and those gates and
+    sums, the last of which gives the value. A value that no gate or sum gives is mixed from itself.
+
+    A value that an operation reads is worked out once, and taken as it is, whatever gives it.
+    """
     wanted, between = {name}, []
     for node in reversed(chain):
-        if node.name in wanted and mixes(node):
+        if node.name in wanted and mixes(node) and (node.name == name or not readers(chain, node.name)):
             between.append(node)
             wanted.remove(node.name)
             wanted.update(node.inputs)
     return tuple(node for node in (INPUT, *(n.name for n in chain)) if node in wanted), tuple(reversed(between))
+
+
+def readers(chain: Chain, name: str) -> int:
+    """How many operations, sums not counted, read a value."""
+    return sum(name in node.inputs for node in chain if not mixes(node))
 
 
 def mixes(node: Node) -> bool:

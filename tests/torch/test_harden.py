@@ -164,7 +164,7 @@ def test_a_side_that_overflows_is_not_taken_and_a_loss_that_is_not_finite_is_war
         unit.operations["bypass"].weight.fill_(3e38)  # finite, and its outputs are not
     samples = [(1 + torch.rand(6, 3), torch.arange(6) % 3)]
     hardened = harden(nn.Sequential(unit), samples)
-    assert {d.gate: d.side for d in hardened.decisions}["skip"] == "residual"
+    assert {d.gate: d.side for d in hardened.decisions}["skip"] == "norm"
     assert math.isfinite(hardened.hard_loss)
     assert hardened.warning == ""
     with torch.no_grad():

@@ -16,8 +16,9 @@ from torch import nn
 import reference
 from mgu.errors import InputError
 from mgu.torch import OPERATIONS, MultiGatedUnit, explain, harden
+from mgu.torch.gates import mix
 from mgu.torch.layers import Wrapped
-from mgu.wiring import PROCESSORS, Processor
+from mgu.wiring import PROCESSORS, Processor, evaluate
 
 ALL = ("rms_norm", "group_norm", "instance_norm", "squeeze_excite")
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "unit.md"
@@ -210,3 +211,24 @@ def test_unknown_processors_are_named():
         MultiGatedUnit(nn.Linear(3, 4), processors=("rms",))
     with pytest.raises(InputError, match="prior has 5 numbers; it needs 6"):
         MultiGatedUnit(nn.Linear(3, 4), processors=("rms_norm",), prior=[1, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize("gates", ["channel", "squeeze", "replica"])
+@pytest.mark.parametrize("form", ["code", "equations"])
+@pytest.mark.parametrize(("reads", "beside"), [("norm", "norm"), ("bn_post", "bn_ln"), ("bn", "bn_ln")])
+def test_a_step_is_that_of_the_chain_run_gate_by_gate_statistics_too_whatever_reads_what(gates, form, reads, beside):
+    torch.manual_seed(0)
+    with own_processors():
+        PROCESSORS["tempered"] = Processor(reads=reads, beside=beside)
+        OPERATIONS["tempered"] = lambda wrapped, activation: nn.Tanh()
+        unit = MultiGatedUnit(nn.Conv2d(3, 8, 3), gates=gates, form=form, prior="neutral", processors=("tempered",))
+    twin, x = copy.deepcopy(unit), torch.randn(6, 3, 7, 7)
+    logits = twin.gate_logits(x)
+
+    def operate(op, *inputs):
+        return twin.operations[op.name](*inputs)
+
+    expected = evaluate(twin.chain, x, operate, lambda gate, *sides: mix(logits[gate.name], 1, *sides))
+    torch.testing.assert_close(unit(x), expected, atol=1e-5, rtol=1e-4)
+    for (name, found), moved in zip(unit.named_buffers(), twin.buffers(), strict=True):
+        torch.testing.assert_close(found, moved, atol=1e-6, rtol=1e-4, msg=name)

@@ -15,7 +15,7 @@ from torch.autograd import forward_ad
 
 from mgu.torch.norms import EPSILON, BatchNorm, LayerNorm
 from mgu.torch.tail import ACTIVATIONS, Activation, library, tail
-from mgu.wiring import INPUT, Chain, Op
+from mgu.wiring import INPUT, Chain, Op, readers
 
 #: The terms that the kernel adds up, in the order of its weights: the kinds of operation from a term down to the input.
 PARTS: tuple[tuple[str, ...], ...] = (
@@ -63,6 +63,7 @@ def why_not() -> str:
 def parts(chain: Chain, terms: tuple[str, ...]) -> Parts | None:
     """Which of the terms the kernel can add up; None where they are not two or more of one layer, one with a norm."""
     ways = {term: _way(chain, term) for term in terms}
+    ways = {term: way for term, way in ways.items() if not _norm_of_others(chain, term, way)}
     by_kinds = {tuple(op.kind for op in way): term for term, way in ways.items()}
     first = tuple(by_kinds.get(kinds, "") for kinds in PARTS)
     steps = [op for term in first[:-1] if term for op in ways[term]]
@@ -126,6 +127,11 @@ def track(norms: Mapping[int, Norm], moments: Tensor, count: int) -> None:
     for i, (mean, var) in zip(_BATCH_NORMED, moments.float().view(2, 2, -1).unbind(), strict=True):
         if isinstance(norm := norms.get(i), BatchNorm):
             norm.track(mean, var, count)
+
+
+def _norm_of_others(chain: Chain, term: str, way: Sequence[Op]) -> bool:
+    """Whether a batch norm on the way is also worked out for another operation: its statistics must not move twice."""
+    return any(op.kind == "batch_norm" and readers(chain, op.name) > (op.name != term) for op in way)
 
 
 def _way(chain: Chain, name: str) -> tuple[Op, ...]:

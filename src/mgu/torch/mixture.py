@@ -12,24 +12,27 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from mgu.torch.fused import PARTS, Parts, fused, parts
+from mgu.torch.fused import PARTS, Parts, fused, hooked, parts
 from mgu.torch.gates import everywhere
 from mgu.torch.norms import BatchNorm, LayerNorm
-from mgu.wiring import INPUT, Chain, Gate, Node, mixed, mixes
+from mgu.wiring import Chain, Gate, Node, mixed, mixes, readers
 
 
 @dataclass(frozen=True)
 class Blend:
-    """How a value is mixed: the terms, the gates and sums ``between``, and what of it is the kernel's, if anything."""
+    """How a value is mixed: the terms, those of them that no operation reads, the gates and sums ``between``, and what
+    of it is the kernel's, if anything."""
 
     terms: tuple[str, ...]
+    unread: frozenset[str]
     between: Chain
     parts: Parts | None
 
     @classmethod
     def of(cls, chain: Chain, name: str) -> Self:
         terms, between = mixed(chain, name)
-        return cls(terms, between, parts(chain, terms))
+        unread = frozenset(term for term in terms if not readers(chain, term))
+        return cls(terms, unread, between, parts(chain, terms))
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -75,7 +78,8 @@ class Mixture:
         total = fused(blend.parts, self.operations, self.value, weights) if blend.parts else None
         done = len(PARTS) if total is not None else 0
         for term, weight in zip(rows[done:], weights[done:], strict=True):
-            total = self._added(total, term, weight) if term else total
+            if term:
+                total = self._added(total, term, weight, term in blend.unread)
         assert total is not None
         return total
 
@@ -90,10 +94,10 @@ class Mixture:
             known[node.name] = torch.lerp(b, a, of_gate[node.name]) if isinstance(node, Gate) else a + b
         return known[blend.between[-1].name]
 
-    def _added(self, total: Tensor | None, term: str, weight: Tensor) -> Tensor:
-        """total + weight * value, in one pass where it can be."""
-        operation = None if term == INPUT else self.operations[term]
-        if term not in self.values and isinstance(operation, BatchNorm | LayerNorm) and len(weight) == 1:
+    def _added(self, total: Tensor | None, term: str, weight: Tensor, unread: bool) -> Tensor:
+        """total + weight * value, in one pass where it can be: of a norm that nobody else reads or listens to."""
+        operation = self.operations[term] if unread and term in self.operations else None
+        if isinstance(operation, BatchNorm | LayerNorm) and len(weight) == 1 and not hooked(operation):
             (read,) = self.nodes[term].inputs
             scaled: Tensor = operation(self.value(read), scale=weight.flatten())
             return scaled if total is None else total + scaled
