@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mgu.report.summary import Cost, Margin, MeanSd, Row, Summary
+from mgu.report.summary import Cost, Hardened, Margin, MeanSd, Row, Summary
 
 UNKNOWN = "-"
 MGU_MARK = "◀ MGU"
@@ -95,7 +95,8 @@ def points(margin: float) -> str:
 
 def answer(summary: Summary) -> str:
     """What came out, a deficit said as plainly as a win; for a partial study, that it is one."""
-    return f"{_accuracy(summary)} {_time(summary)}" if summary.total else "The study has no trials."
+    sentences = (_accuracy(summary), _time(summary), _of_hardened(summary))
+    return " ".join(filter(None, sentences)) if summary.total else "The study has no trials."
 
 
 def no_speed_up(summary: Summary) -> str:
@@ -141,13 +142,33 @@ def facts(summary: Summary) -> dict[str, str]:
     return known | {"Trials ended": f"{summary.ended} of {summary.total}"}
 
 
+def _of_hardened(summary: Summary) -> str:
+    """What the hardened network is to the best plain model, where it has finished."""
+    hard = summary.hardened
+    if not hard or not hard.row.val_acc or not hard.cost:
+        return ""
+    against = f", {_difference(hard.val_margin.mean)} than that plain model" if hard.val_margin.by_seed else ""
+    speed_up = f": a speed-up of {summary.speed_up_hardened:.2f}" if summary.speed_up_hardened else ""
+    reached = f"Hardened after epoch {_epochs(hard)} it reached {percent(hard.row.val_acc)}{against}"
+    return f"{reached}, in {seconds(hard.cost.total_s)}{speed_up}."
+
+
+def _difference(margin: float | None) -> str:
+    margin = margin or 0.0
+    return f"{abs(margin):.2f} points {'better' if margin > 0 else 'worse'}" if abs(margin) >= 0.005 else "no better"
+
+
+def _epochs(hard: Hardened) -> str:
+    return " or ".join(map(str, hard.after_epochs))
+
+
 def _hardened(summary: Summary) -> dict[str, str]:
     hard = summary.hardened
     if not hard:
         return {}
     speed_up = f"; speed-up {summary.speed_up_hardened:.2f}" if summary.speed_up_hardened else ""
     known = {
-        "Hardened": f"after epoch {' or '.join(map(str, hard.after_epochs))}; {percent(hard.row.val_acc)} validation, "
+        "Hardened": f"after epoch {_epochs(hard)}; {percent(hard.row.val_acc)} validation, "
         f"{percent(hard.row.test_acc)} test, {size(hard.row.model_size)} weights, {hard.latency_ratio:.2f} times as "
         "fast in use as the soft network",
         "Hardened, change from the soft network": f"validation {_margin(hard.val_change, None)}, test "
