@@ -1,6 +1,6 @@
 """Does the 15-layer CIFAR-10 layout train at the paper's learning rate? The unit's defaults and the paper's bypass.
 
-    python experiments/depth.py CIFAR10_FOLDER [SEEDS]
+    python experiments/depth.py CIFAR10_FOLDER [SEEDS] [ARM ...]
 
 Trains the MGU network of the paper's CIFAR-10 space, with the unit's defaults and with the paper's bypass, and its
 plain bn_pre and bn_post cells for 3 epochs on 2,000 images. Prints the mean training loss of each epoch, and the best
@@ -17,7 +17,7 @@ from mgu.spaces import load_space
 from mgu.training import Recipe, fit
 
 
-def main(folder, seeds="3"):
+def main(folder, seeds="3", *only):
     data = load_data(folder, limit=2400)
     data = replace(data, test=Split(data.test.x[:200], data.test.y[:200]))
     models = load_space("cifar10").models()
@@ -28,7 +28,7 @@ def main(folder, seeds="3"):
         ("MGU, paper's bypass", models["CIF_MGU_001"], {"bypass": "replica"}),
     ]
     for seed in range(int(seeds)):
-        for name, architecture, unit in arms:
+        for name, architecture, unit in (arm for arm in arms if not only or arm[0] in only):
             result = fit(architecture, data, Recipe(epochs=3, decay=1e-4, harden_after=0), seed=seed, unit=unit).result
             losses = "  ".join(f"{epoch.train_loss:12.4g}" for epoch in result.history)
             best = max((epoch.val_acc for epoch in result.history), default=0.0)
