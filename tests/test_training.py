@@ -17,7 +17,7 @@ from mgu.spaces import Architecture, Cell
 from mgu.torch import MultiGatedUnit, count_weights, explain
 from mgu.training import Recipe, fit, fitting, hardening, run
 from mgu.training.run import Run
-from mgu.training.samples import evaluate, on_device
+from mgu.training.samples import Samples, Shuffled, evaluate, on_device
 
 PLAIN = Architecture(Layout(2, 1, 2, math.inf, 2), Cell("bn_pre", False), start_filters=4)
 MGU = Architecture(Layout(2, 1, 2, math.inf, 2), start_filters=4)
@@ -340,3 +340,60 @@ def test_a_table_trains():
 def test_a_recipe_out_of_range_is_named(wrong, message):
     with pytest.raises(InputError, match=message):
         Recipe(**wrong)
+
+
+def test_a_single_sample_left_over_joins_the_batch_before_it(data):
+    samples = Samples(torch.arange(129.0), torch.arange(129))
+    batches = Shuffled(samples, 64, torch.Generator().manual_seed(0))
+    assert [len(y) for _, y in batches] == [64, 65]
+    assert (len(batches), batches.sizes) == (2, {64, 65})
+    assert sorted(torch.cat([y for _, y in batches]).tolist()) == list(range(129))
+    assert [len(y) for _, y in Shuffled(samples, 200, torch.Generator())] == [129]
+    assert [len(y) for _, y in Shuffled(samples, 1, torch.Generator())] == [1] * 129
+
+
+def test_an_mgu_network_of_features_hardens_whatever_the_last_batch(data):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(129 + 40 + 40, 4)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    parts = [Split(x[part], y[part]) for part in (slice(129), slice(129, 169), slice(169, None))]
+    table = DataSet("table", *parts, ("no", "yes"), "0" * 64)
+    fitted = fit(Architecture(Layout(2, 0, 1, math.inf, 1), start_filters=8), table, Recipe(epochs=3))
+    assert fitted.result.hardening.result.status == "finished"
+    assert not fitted.result.message
+
+
+def test_gates_are_decided_on_samples_from_all_over_the_validation_split(data, monkeypatch):
+    seen = []
+    decide = hardening.decide
+    monkeypatch.setattr(
+        hardening, "decide", lambda model, samples: (seen.extend(y for _, y in samples), decide(model, samples))[1]
+    )
+    order = np.argsort(data.validation.y, kind="stable").repeat(20)
+    in_order = Split(data.validation.x[order], data.validation.y[order])
+    fit(MGU, replace(data, validation=in_order), Recipe(epochs=2))
+    decided_on = torch.cat(seen)
+    assert len(decided_on) <= hardening.DECIDED_ON
+    assert set(decided_on.tolist()) == set(data.validation.y.tolist())
+
+
+def test_a_network_that_cannot_be_hardened_is_not_lost(data, monkeypatch):
+    def fails(*arguments):
+        raise RuntimeError("no memory for it")
+
+    monkeypatch.setattr(hardening, "decide", fails)
+    fitted = fit(MGU, data, Recipe(epochs=2))
+    assert (fitted.result.status, fitted.hardened, fitted.result.hardening) == ("finished", None, None)
+    assert fitted.result.message == "not hardened: RuntimeError: no memory for it"
+
+
+def test_on_a_gpu_convolutions_would_be_cudnns(data, monkeypatch):
+    seen = []
+    step = Run._step
+    monkeypatch.setattr(
+        Run, "_step", lambda self, x, y: (seen.append(torch.backends.cudnn.enabled), step(self, x, y))[1]
+    )
+    before = torch.backends.cudnn.enabled
+    fit(PLAIN, data, Recipe(epochs=1))
+    assert set(seen) == {True}
+    assert torch.backends.cudnn.enabled == before
