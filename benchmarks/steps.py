@@ -5,8 +5,6 @@ are the median of the rounds in ms, the median over rounds of the ratio to the p
 the same for the compiled networks (against the same cell compiled), and the peak memory (see memory.py); and below, the
 machine's two ceilings, and how close the unit's element-wise tail comes to them (see tail.py).
 
-All variants of a network are in memory together: cifar10-15 needs about 13 GB.
-
     python benchmarks/steps.py [NETWORK ...] [--eager-only] [--rounds N] [--threads N]
 """
 
@@ -19,7 +17,7 @@ from collections.abc import Callable, Mapping
 import torch
 from ceilings import LARGE, copy_bandwidth, multiply_adds
 from memory import peak_mb
-from subjects import BASE, NETWORKS, VARIANTS, Network, build, stepper
+from subjects import BASE, NETWORKS, Network, build, stepper
 from tail import MOVED, tail_time
 
 from mgu.torch import count_weights
@@ -55,7 +53,7 @@ def measured(network: Network, device: torch.device, rounds: int, compiled: bool
     """Median ms a step, and ratio to the base, by variant."""
     torch.manual_seed(0)
     steps = {}
-    for variant in VARIANTS:
+    for variant in network.variants:
         model = build(network, variant).to(device)
         made = torch.compile(model, dynamic=False) if compiled else model
         steps[variant] = stepper(made, network, device, Recipe().batch_size)
@@ -75,7 +73,7 @@ def report(name: str, network: Network, device: torch.device, rounds: int, compi
     eager = measured(network, device, rounds, compiled=False)
     faster = measured(network, device, rounds, compiled=True) if compiled else {}
     print(f"{'':28}{'weights':>13}{'ms a step':>11}{'ratio':>7}{'compiled':>11}{'ratio':>7}{'peak MB':>10}")
-    for variant in VARIANTS:
+    for variant in network.variants:
         weights = count_weights(build(network, variant))
         columns = [f"{ms:>11.2f}{ratio:>7.2f}" for ms, ratio in (eager[variant], *[faster.get(variant)] * compiled)]
         peak = peak_mb(name, variant, torch.get_num_threads())
