@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from mgu.data import DataSet, Split
+from mgu.data import DataSet, Split, load_data
 from mgu.errors import InputError
 from mgu.layouts import Layout
-from mgu.spaces import Architecture, Cell
+from mgu.spaces import Architecture, Cell, load_space
 from mgu.torch import MultiGatedUnit, count_weights, explain
 from mgu.training import Recipe, fit, fitting, hardening, run
 from mgu.training.run import Run
@@ -133,9 +133,9 @@ def test_a_hardened_network_has_the_soft_epochs_before_it_the_deciding_and_its_o
     monkeypatch.setattr(run.Clock, "now", lambda self: now[0])
 
     def costing(seconds, function):
-        def timed(*arguments):
+        def timed(*arguments, **options):
             now[0] += seconds
-            return function(*arguments)
+            return function(*arguments, **options)
 
         return timed
 
@@ -367,7 +367,7 @@ def test_gates_are_decided_on_samples_from_all_over_the_validation_split(data, m
     seen = []
     decide = hardening.decide
     monkeypatch.setattr(
-        hardening, "decide", lambda model, samples: (seen.extend(y for _, y in samples), decide(model, samples))[1]
+        hardening, "decide", lambda model, samples, **o: (seen.extend(y for _, y in samples), decide(model, samples))[1]
     )
     order = np.argsort(data.validation.y, kind="stable").repeat(20)
     in_order = Split(data.validation.x[order], data.validation.y[order])
@@ -377,8 +377,16 @@ def test_gates_are_decided_on_samples_from_all_over_the_validation_split(data, m
     assert set(decided_on.tolist()) == set(data.validation.y.tolist())
 
 
+def test_a_layer_is_not_skipped_for_a_loss_it_had_no_time_to_lower():
+    digits = load_data("digits")
+    mgu = next(a for a in load_space("digits").models().values() if a.cell is None)
+    early = [fit(mgu, digits, Recipe(epochs=4, harden_after=0.5), seed=seed).result.hardening for seed in range(3)]
+    sides = [d.side for hardening in early for d in hardening.decisions if d.gate == "skip"]
+    assert set(sides) == {"residual"}
+
+
 def test_a_network_that_cannot_be_hardened_is_not_lost(data, monkeypatch):
-    def fails(*arguments):
+    def fails(*arguments, **options):
         raise RuntimeError("no memory for it")
 
     monkeypatch.setattr(hardening, "decide", fails)

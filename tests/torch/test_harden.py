@@ -14,7 +14,8 @@ import reference
 from mgu.errors import InputError
 from mgu.layouts import Layout
 from mgu.spaces import Architecture
-from mgu.torch import MultiGatedUnit, build_network, harden
+from mgu.torch import MultiGatedUnit, build_network, explain, harden
+from mgu.torch.harden import decide
 from mgu.wiring import gates
 
 LAYERS = {
@@ -134,6 +135,17 @@ def test_each_gate_takes_the_side_with_the_lower_loss_those_before_it_in_force()
             force(unit, decision.gate, chosen)
             loss = losses[chosen]
         assert hardened.hard_loss == pytest.approx(loss, abs=1e-5)
+
+
+def test_gates_that_are_decided_as_opened_heed_no_loss():
+    network, samples = trained_like_network(), batches()
+    found = explain(network, [x for x, _ in samples])
+    opened_for = {(unit.name, gate.name): gate.opened_for for unit in found.units for gate in unit.gates}
+    everywhere = {gate for _, gate in opened_for}
+    by_loss = {(d.unit, d.gate): d.side for d in decide(network, samples)[1]}
+    as_opened = {(d.unit, d.gate): d.side for d in decide(network, samples, as_opened=everywhere)[1]}
+    assert as_opened.items() <= opened_for.items()
+    assert not by_loss.items() <= opened_for.items()
 
 
 def test_where_too_much_is_lost_the_warning_says_how_much_and_names_the_units():

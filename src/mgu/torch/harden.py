@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -107,21 +107,29 @@ def harden(
 
 
 def decide(
-    model: nn.Module, samples: Sequence[tuple[Tensor, Tensor]], loss: Loss = F.cross_entropy
+    model: nn.Module,
+    samples: Sequence[tuple[Tensor, Tensor]],
+    loss: Loss = F.cross_entropy,
+    as_opened: Collection[str] = (),
 ) -> tuple[nn.Module, tuple[Decision, ...]]:
-    """What ``harden`` does before it compares: the plain network, and the decisions."""
+    """What ``harden`` does before it compares: the plain network, and the decisions.
+
+    Gates named in ``as_opened`` take the side that they are more open for, whatever the loss.
+    """
     if not samples or not all(isinstance(batch, tuple | list) and len(batch) == 2 for batch in samples):
         raise InputError("hardening needs batches of (x, labels) to decide the gates by; give at least one")
     diagnosis = explain(model, [x for x, _ in samples])
     hard = copy.deepcopy(model).eval()
     with torch.no_grad():
-        decisions = _decide(hard, diagnosis, lambda: mean_loss(hard, samples, loss))
+        decisions = _decide(hard, diagnosis, lambda: mean_loss(hard, samples, loss), as_opened)
     for report in diagnosis.units:
         hard = _replaced(hard, report.name, plain_block(_unit(hard, report.name), len(report.input_shape) + 1))
     return hard, decisions
 
 
-def _decide(model: nn.Module, diagnosis: Diagnosis, measure: Callable[[], float]) -> tuple[Decision, ...]:
+def _decide(
+    model: nn.Module, diagnosis: Diagnosis, measure: Callable[[], float], as_opened: Collection[str]
+) -> tuple[Decision, ...]:
     """Decide every gate in the model's units for good."""
     before, decisions = measure(), []
     found = [(unit.name, gate) for unit in diagnosis.units for gate in unit.gates]
@@ -134,7 +142,9 @@ def _decide(model: nn.Module, diagnosis: Diagnosis, measure: Callable[[], float]
         losses = [found if math.isfinite(found) else math.inf for found in found_losses]
         # A side decided before bears the name of what it passes on; the report has the side's own.
         sides = (report.open, report.closed)
-        chosen = min((0, 1), key=lambda i: (round(losses[i], 9), sides[i] != report.opened_for))
+        preferred = sides.index(report.opened_for)
+        by_loss = min((0, 1), key=lambda i: (round(losses[i], 9), i != preferred))
+        chosen = preferred if gate.name in as_opened else by_loss
         unit.chain = harden_chain(unit.chain, {gate.name: gate.inputs[chosen]})
         decisions.append(Decision(name, gate.name, sides[chosen], report.certainty, losses[chosen] - before))
         before = losses[chosen]

@@ -15,11 +15,14 @@ from mgu.training.samples import autocast
 
 #: So many validation samples are what gates are decided on.
 DECIDED_ON = 256
+#: Whether a layer is needed cannot be seen from the loss of a network that has hardly been trained: its gate says so.
+AS_OPENED = ("skip",)
 
 
 def harden_and_train(soft: Run, snapshot: Snapshot, on_epoch: Callable[[Epoch], None]) -> tuple[nn.Module, Hardening]:
     """Harden the network as it was at a snapshot of its run, and train what is left for the rest of the epochs.
 
+    Each gate takes the side of the lower loss, but for the one that skips the layer, which takes the side it opens for.
     The result has the soft epochs before, the deciding and the training on its clock. The learning rate goes on where
     the snapshot was; the optimizer begins anew. The soft network is as before.
     """
@@ -30,7 +33,7 @@ def harden_and_train(soft: Run, snapshot: Snapshot, on_epoch: Callable[[Epoch], 
 
     def build() -> nn.Module:
         with autocast(soft.device, soft.recipe.precision):
-            model, decisions = decide(was, samples)
+            model, decisions = decide(was, samples, as_opened=AS_OPENED)
         decided.append((copy.deepcopy(model), decisions))
         torch.manual_seed(soft.seed)
         return model
