@@ -118,10 +118,10 @@ def train(arm: Arm, data: DataSet, mgu: Architecture, recipe: Recipe, seed: int)
     hard = result.hardening.result if result.hardening else None
     return {
         "status": result.status,
-        "val_acc": _percent(result.val_acc),
-        "test_acc": _percent(result.test_acc),
-        "hardened_val_acc": _percent(hard.val_acc if hard else None),
-        "hardened_test_acc": _percent(hard.test_acc if hard else None),
+        "val_acc": _percent(result.val_score),
+        "test_acc": _percent(result.test_score),
+        "hardened_val_acc": _percent(hard.val_score if hard else None),
+        "hardened_test_acc": _percent(hard.test_score if hard else None),
         "train_s": f"{result.train_s:.1f}",
         "epochs": len(result.history),
     }

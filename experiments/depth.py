@@ -31,7 +31,7 @@ def main(folder, seeds="3", *only):
         for name, architecture, unit in (arm for arm in arms if not only or arm[0] in only):
             result = fit(architecture, data, Recipe(epochs=3, decay=1e-4, harden_after=0), seed=seed, unit=unit).result
             losses = "  ".join(f"{epoch.train_loss:12.4g}" for epoch in result.history)
-            best = max((epoch.val_acc for epoch in result.history), default=0.0)
+            best = max((epoch.val_score for epoch in result.history), default=0.0)
             first, last = (result.history[i].train_loss if result.history else math.inf for i in (0, -1))
             outcome = "trains" if result.status == "finished" and last < first else "does not"
             line = f"seed {seed}  {name:22}{outcome:10}{losses:42}  {100 * best:5.1f} %  {result.train_s:6.0f} s"

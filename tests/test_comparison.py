@@ -60,7 +60,7 @@ def test_a_study_from_start_to_report(comparison, tmp_path):
     by_trial = {(row["model_name"], int(row["seed"])): row for row in rows}
     for record in view.records:
         row = by_trial[record.trial.model_name, record.trial.seed]
-        assert float(row["val_acc"]) == pytest.approx(100 * record.result.val_acc, abs=0.01)
+        assert float(row["val_acc"]) == pytest.approx(100 * record.result.val_score, abs=0.01)
         assert float(row["tts_s"]) == pytest.approx(record.result.tts_s, abs=0.001)
     assert "mgu compare digits" in (tmp_path / "report.md").read_text()
     assert "<svg" in (tmp_path / "report.html").read_text()
@@ -149,7 +149,7 @@ def test_the_picture_of_the_architecture_is_of_what_was_decided(comparison, tmp_
 def test_only_the_best_plain_trial_and_the_mgu_keep_their_weights(comparison, tmp_path):
     view = comparison.run(tmp_path, comparison.trials([0, 1]), Silent())
     plain = [record for record in view.records if not record.trial.is_mgu]
-    best = max(plain, key=lambda record: record.result.val_acc).trial
+    best = max(plain, key=lambda record: record.result.val_score).trial
     kept = {path.parent.name for path in tmp_path.glob("trials/*/weights.safetensors")}
     assert kept == {f"{best.model_name}-seed{best.seed}", "TINY_MGU_001-seed0", "TINY_MGU_001-seed1"}
 

@@ -42,7 +42,7 @@ def test_it_learns_and_the_same_seed_gives_the_same_run(data, architecture):
     recipe = Recipe(epochs=4, batch_size=32)
     first, again, other = (fit(architecture, data, recipe, seed=seed) for seed in (3, 3, 4))
     assert first.result.status == "finished"
-    assert first.result.test_acc > 0.9
+    assert first.result.test_score > 0.9
     losses = [[(e.train_loss, e.val_loss) for e in run.result.history] for run in (first, again, other)]
     assert losses[0] == losses[1] != losses[2]
     for one, two in zip(first.network.state_dict().values(), again.network.state_dict().values(), strict=True):
@@ -52,7 +52,7 @@ def test_it_learns_and_the_same_seed_gives_the_same_run(data, architecture):
 def test_accuracies_are_those_of_the_returned_network(data):
     fitted = fit(PLAIN, data, Recipe(epochs=3))
     mean, std = data.mean.reshape(1, 1, 1, 1), data.std.reshape(1, 1, 1, 1)
-    for split, stated in ((data.validation, fitted.result.val_acc), (data.test, fitted.result.test_acc)):
+    for split, stated in ((data.validation, fitted.result.val_score), (data.test, fitted.result.test_score)):
         with torch.no_grad():
             answers = fitted.network(torch.from_numpy((split.x - mean) / std)).argmax(1).numpy()
         assert (answers == split.y).mean() == pytest.approx(stated)
@@ -68,9 +68,9 @@ def test_the_best_epoch_is_restored_and_patience_ends_the_run(data, monkeypatch)
 
     monkeypatch.setattr(Run, "evaluate", evaluate)
     fitted = fit(PLAIN, data, Recipe(epochs=50, patience=2))
-    assert [epoch.val_acc for epoch in fitted.result.history] == [0.5, 0.8, 0.8, 0.7]
-    assert (fitted.result.best_epoch, fitted.result.val_acc) == (2, 0.8)
-    assert fitted.result.train_acc == fitted.result.history[1].train_acc
+    assert [epoch.val_score for epoch in fitted.result.history] == [0.5, 0.8, 0.8, 0.7]
+    assert (fitted.result.best_epoch, fitted.result.val_score) == (2, 0.8)
+    assert fitted.result.train_score == fitted.result.history[1].train_score
     for name, value in fitted.network.state_dict().items():
         assert torch.equal(value, seen[1][name])
         assert torch.equal(value, seen[4][name])  # the test split was read with the restored weights
@@ -95,7 +95,7 @@ def test_learning_rate_is_lr_over_one_plus_decay_times_step(data):
 def test_a_loss_that_is_not_finite_is_a_divergence_with_its_cost(data):
     result = fit(PLAIN, data, Recipe(epochs=5, lr=1e30)).result
     assert result.status == "diverged"
-    assert (result.val_acc, result.test_acc, result.best_epoch) == (None, None, None)
+    assert (result.val_score, result.test_score, result.best_epoch) == (None, None, None)
     assert result.tts_s > 0
     assert "the loss was not finite in epoch" in result.message
 
@@ -163,9 +163,9 @@ def test_a_hardened_network_is_plain_and_what_its_result_says(data):
     assert not any(isinstance(module, MultiGatedUnit) for module in fitted.hardened.modules())
     assert count_weights(fitted.hardened) == hard.model_size
     _, validation, test = on_device(data, torch.device("cpu"))
-    assert evaluate(fitted.hardened, validation)[1] == hard.result.val_acc
-    assert evaluate(fitted.hardened, test)[1] == hard.result.test_acc
-    assert hard.result.val_acc == max(epoch.val_acc for epoch in hard.result.history[2:])
+    assert evaluate(fitted.hardened, validation)[1] == hard.result.val_score
+    assert evaluate(fitted.hardened, test)[1] == hard.result.test_score
+    assert hard.result.val_score == max(epoch.val_score for epoch in hard.result.history[2:])
     again = fit(MGU, data, Recipe(epochs=4, batch_size=32, harden_after=0.5)).result.hardening
     assert again.decisions == hard.decisions
     assert [epoch.val_loss for epoch in again.result.history] == [epoch.val_loss for epoch in hard.result.history]
@@ -202,7 +202,7 @@ def test_the_history_has_the_gates_means_and_recording_them_changes_nothing(data
         assert torch.equal(one, two)
     stripped = [replace(epoch, gates={}, elapsed_s=0) for epoch in recorded.result.history]
     assert stripped == [replace(epoch, elapsed_s=0) for epoch in without.result.history]
-    assert recorded.result.test_acc == without.result.test_acc
+    assert recorded.result.test_score == without.result.test_score
     mean, std = data.mean.reshape(1, 1, 1, 1), data.std.reshape(1, 1, 1, 1)
     diagnosis = explain(recorded.network, [torch.from_numpy((data.validation.x - mean) / std)])
     best = recorded.result.history[recorded.result.best_epoch - 1].gates
@@ -310,7 +310,7 @@ def test_compiled_steps_are_the_same_steps(data, monkeypatch):
 
 
 def test_bf16_trains(data):
-    assert fit(MGU, data, Recipe(epochs=4, batch_size=32, precision="bf16")).result.test_acc > 0.9
+    assert fit(MGU, data, Recipe(epochs=4, batch_size=32, precision="bf16")).result.test_score > 0.9
 
 
 def test_a_table_trains():
@@ -320,7 +320,7 @@ def test_a_table_trains():
     parts = [Split(x[i::3], y[i::3]) for i in range(3)]
     data = DataSet("table", *parts, ("no", "yes"), "0" * 64)
     architecture = Architecture(Layout(2, 0, 1, math.inf, 1), start_filters=16)
-    assert fit(architecture, data, Recipe(epochs=20)).result.test_acc > 0.85
+    assert fit(architecture, data, Recipe(epochs=20)).result.test_score > 0.85
 
 
 @pytest.mark.parametrize(

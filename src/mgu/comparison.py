@@ -143,7 +143,7 @@ def default_space(data: DataSet) -> SearchSpace:
 def drop_weights(folder: Path, view: StudyView) -> None:
     """Delete the weights of all plain trials but the one with the best validation: a grid would fill the disk."""
     plain = [record for record in view.records if not record.trial.is_mgu and record.status == "finished"]
-    accuracy = [record.result.val_acc or 0.0 for record in plain if record.result]
+    accuracy = [record.result.val_score or 0.0 for record in plain if record.result]
     best = plain[accuracy.index(max(accuracy))] if plain else None
     for record in plain:
         if record is not best:

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch of a training history. Accuracies are fractions; the training figures are running means over the
-    epoch, dropout on. ``elapsed_s`` is wall time since the run began. ``gates`` has, by unit and gate, the gate's mean
-    in 0..1 at the end of the epoch, in evaluation mode; it is empty for a network without units, and in a history that
-    was written before gates were recorded."""
+    """One epoch of a training history. A score is the accuracy as a fraction; the training figures are running means
+    over the epoch, dropout on. ``elapsed_s`` is wall time since the run began. ``gates`` has, by unit and gate, the
+    gate's mean in 0..1 at the end of the epoch, in evaluation mode; it is empty for a network without units, and in a
+    history that was written before gates were recorded."""
 
     epoch: int
     train_loss: float
-    train_acc: float
+    train_score: float
     val_loss: float
-    val_acc: float
+    val_score: float
     elapsed_s: float
     gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
 
@@ -33,28 +33,82 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """How the answers on a split compare with the truth: ``confusion[i][j]`` counts the samples of class i that were
+    taken for class j; ``log_loss`` is the mean cross-entropy, in nats."""
+
+    confusion: tuple[tuple[int, ...], ...]
+    log_loss: float
+
+
+@dataclass(frozen=True)
+class Flops:
+    """Floating-point operations: ``matrix`` those of matrix products and convolutions (a multiplication and an addition
+    are two), ``every`` with those of norms, gates, activations and all other element-wise work."""
+
+    matrix: int
+    every: int
+
+
+@dataclass(frozen=True)
+class Energy:
+    """The electricity that a part of the machine ("cpu", "gpu", "ram") took. ``source`` is "measured" (a counter in the
+    hardware), "estimated" (worked out from time and load) or "absent", where ``kwh`` is None; ``meter`` names what
+    gave the figure, or says why there is none."""
+
+    part: str
+    kwh: float | None
+    source: str
+    meter: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a run took of the machine. Loads are shares in 0..1 over the run, None where they cannot be read: ``device``
+    of the GPU, ``cpu`` of this process in cores, ``others`` of all other processes in cores. Memory is the peak in
+    MB (10^6 bytes), of the process and of the GPU. ``carbon_intensity`` is in g CO2-equivalent per kWh, of ``country``
+    (an ISO 3166 code of three letters), None where it is not known."""
+
+    energy: tuple[Energy, ...]
+    device_load_mean: float | None
+    device_load_peak: float | None
+    cpu_load_mean: float | None
+    cpu_load_peak: float | None
+    others_load_mean: float | None
+    memory_peak_mb: float | None
+    device_memory_peak_mb: float | None
+    carbon_intensity: float | None
+    country: str
+
+
+@dataclass(frozen=True)
 class Result:
-    """How a training run ended. Accuracies are fractions in 0..1, those of the epoch with the best validation accuracy.
+    """How a training run ended. Scores are accuracies in 0..1, those of the epoch with the best validation accuracy.
 
     ``status`` is "finished", "diverged" (a loss that is not finite) or "failed" (an error, told in ``message``).
     ``tts_s`` is wall time from the first touch of the data to the end of the test evaluation; ``train_s`` is the part
     spent in training steps; ``compile_s`` is the time of compilation and of a first step of each batch size, which is
     in neither. ``latency_s`` is of a batch of the recipe's size in evaluation mode. ``hardening`` is of MGU networks
-    that were also hardened.
+    that were also hardened. ``test_answers`` are those of the best epoch's weights; ``step_flops`` are of a training
+    step, ``run_flops`` of all steps and evaluations. What was not measured is None.
     """
 
     status: str
     tts_s: float
     train_s: float = 0.0
     compile_s: float = 0.0
-    train_acc: float | None = None
-    val_acc: float | None = None
-    test_acc: float | None = None
+    train_score: float | None = None
+    val_score: float | None = None
+    test_score: float | None = None
     best_epoch: int | None = None
     history: tuple[Epoch, ...] = ()
     message: str = ""
     latency_s: float | None = None
     hardening: "Hardening | None" = None
+    test_answers: Answers | None = None
+    step_flops: Flops | None = None
+    run_flops: Flops | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Live(Lines):
     def epoch_ended(self, epoch: Epoch) -> None:
         index, total = self.place
         times = self._times(index - 1 + epoch.epoch / self.epochs, total)
-        state = f"epoch {epoch.epoch}/{self.epochs}, validation {100 * epoch.val_acc:.2f} %, {times}"
+        state = f"epoch {epoch.epoch}/{self.epochs}, validation {100 * epoch.val_score:.2f} %, {times}"
         self.bar.update(self.bar.task_ids[-1], completed=epoch.epoch, state=state)
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:
@@ -112,9 +112,9 @@ def _name(trial: Trial) -> str:
 
 def _outcome(record: Record) -> str:
     result = record.result
-    if result is None or result.val_acc is None:
+    if result is None or result.val_score is None:
         return f"{record.status}: {result.message if result else ''}"
-    return f"validation {100 * result.val_acc:.2f} %  {len(result.history)} epochs in {result.tts_s:.1f} s"
+    return f"validation {100 * result.val_score:.2f} %  {len(result.history)} epochs in {result.tts_s:.1f} s"
 
 
 def _duration(seconds: float) -> str:

@@ -33,7 +33,7 @@ def make_record(
     trial = Trial(name, Architecture(LAYOUT, Cell.of(cell) if cell else None), size, seed)
     if status not in ENDED:
         return Record(trial, status, attempts=int(status == "running"), lost_s=lost)
-    best = max(range(len(history)), key=lambda i: history[i].val_acc) + 1 if history else None
+    best = max(range(len(history)), key=lambda i: history[i].val_score) + 1 if history else None
     result = Result(status, tts, 0.8 * tts, compiled, train, val, test, best, history, message)
     return Record(trial, status, attempts=1 + (lost > 0), result=result, lost_s=lost)
 
@@ -57,7 +57,7 @@ def make_hardened(
     soft = record.result
     assert soft
     epochs = (*soft.history[:after], *(replace(epoch, epoch=epoch.epoch + after) for epoch in history))
-    best = max(range(after, len(epochs)), key=lambda i: epochs[i].val_acc) + 1 if history else None
+    best = max(range(after, len(epochs)), key=lambda i: epochs[i].val_score) + 1 if history else None
     result = Result(status, tts, 0.8 * tts, 0.0, None, val, test, best, epochs, message, latency)
     decisions = (Decision("layer_1", "skip", "residual", 0.9, 0.01),)
     hardening = Hardening(after, size, decisions, 0.5, 64, soft_latency, latency, warning, result)

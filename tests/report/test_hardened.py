@@ -25,7 +25,7 @@ def test_it_is_ranked_by_its_own_accuracy_with_its_own_size_time_and_latency(har
     row = summary.rows[0]
     assert (row.rank, row.is_mgu, row.is_hardened, row.status, row.seeds) == (1, True, True, "finished", 2)
     assert (row.model_size, row.layout, row.norm, row.residual) == (50_000, "[4, 2, 2, inf, 2]", "N/A", "N/A")
-    assert (row.val_acc.mean, row.test_acc.mean) == pytest.approx((93, 91.5))
+    assert (row.val_score.mean, row.test_score.mean) == pytest.approx((93, 91.5))
     assert (row.tts_s, row.latency_s) == pytest.approx((mean([30, 50]), mean([0.002, 0.001])))
     assert [row.is_hardened for row in summary.rows[1:]] == [False] * 3
 
@@ -88,7 +88,7 @@ def test_one_that_diverged_has_a_cost_and_no_accuracy(record, hardened, view, tm
     summary = summarise(study)
     assert names(summary) == ["M1", "P1", "M1 hardened"]
     row = summary.rows[2]
-    assert (row.rank, row.val_acc, row.tts_s, row.status, row.missed) == (None, None, 20, "diverged", 1)
+    assert (row.rank, row.val_score, row.tts_s, row.status, row.missed) == (None, None, 20, "diverged", 1)
     assert (summary.best_mgu.model_name, summary.margin) == ("M1", pytest.approx(2))
     facts = words.facts(summary)
     assert facts["Hardened"].startswith("after epoch 1; - validation, - test, 50 K weights")

@@ -21,8 +21,8 @@ def by_name(summary):
 def test_rows_are_averaged_over_finished_seeds(whole_study):
     rows = by_name(summarise(whole_study))
     p1 = rows["P1"]
-    assert (p1.val_acc.mean, p1.val_acc.sd) == pytest.approx((mean([90, 88]), stdev([90, 88])))
-    assert (p1.train_acc.mean, p1.test_acc.mean) == pytest.approx((94, 88))
+    assert (p1.val_score.mean, p1.val_score.sd) == pytest.approx((mean([90, 88]), stdev([90, 88])))
+    assert (p1.train_score.mean, p1.test_score.mean) == pytest.approx((94, 88))
     assert p1.tts_s == 105
     assert (p1.layout, p1.norm, p1.residual, p1.model_size) == ("[4, 2, 2, inf, 2]", "ln", "0", 98_920)
     assert (p1.seeds, p1.trials, p1.status, p1.is_mgu, p1.rank) == (2, 2, "finished", False, 2)
@@ -30,8 +30,8 @@ def test_rows_are_averaged_over_finished_seeds(whole_study):
 
 def test_a_miss_has_a_cost_and_no_accuracy(whole_study):
     p2 = by_name(summarise(whole_study))["P2"]
-    assert p2.val_acc.mean == pytest.approx(80)
-    assert p2.val_acc.sd is None
+    assert p2.val_score.mean == pytest.approx(80)
+    assert p2.val_score.sd is None
     assert p2.tts_s == mean([30, 70])
     assert (p2.seeds, p2.trials, p2.status) == (1, 2, "1 finished, 1 diverged")
 
@@ -39,7 +39,7 @@ def test_a_miss_has_a_cost_and_no_accuracy(whole_study):
 def test_what_a_diverged_trial_reached_does_not_count(record, view):
     summary = summarise(view(record("P1", 0.99, status="diverged"), record("P2", 0.5)))
     assert names(summary) == ["P2", "P1"]
-    assert by_name(summary)["P1"].val_acc is None
+    assert by_name(summary)["P1"].val_score is None
     assert summary.best_plain.model_name == "P2"
 
 
@@ -287,8 +287,8 @@ def test_summary_agrees_with_pandas(record, view):
     frame = pd.DataFrame(trial_rows(view(*(record(n, v, seed=s, tts=t) for n, s, v, t in figures))))
     grouped = frame.groupby("model_name")
     for row in summary.rows:
-        assert row.val_acc.mean == pytest.approx(grouped["val_acc"].mean()[row.model_name], abs=1e-3)
-        assert row.val_acc.sd == pytest.approx(grouped["val_acc"].std(ddof=1)[row.model_name], abs=1e-3)
+        assert row.val_score.mean == pytest.approx(grouped["val_acc"].mean()[row.model_name], abs=1e-3)
+        assert row.val_score.sd == pytest.approx(grouped["val_acc"].std(ddof=1)[row.model_name], abs=1e-3)
     assert summary.grid_total_s == pytest.approx(frame.groupby("seed")["tts_s"].sum().mean())
     assert names(summary) == list(grouped["val_acc"].mean().sort_values(ascending=False).index)
 

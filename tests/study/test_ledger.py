@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mgu.errors import InputError
-from mgu.history import Decision, Hardening
+from mgu.history import Answers, Decision, Energy, Flops, Hardening, Usage
 from mgu.study.ledger import FILE, Ledger, read_study
 from mgu.study.trial import Trial
 from samples import RESULT, SETTINGS, TRIALS
@@ -54,7 +54,7 @@ def test_a_ledger_from_before_gates_were_recorded_is_read(tmp_path):
 
 def test_a_hardening_comes_back(tmp_path):
     decisions = (Decision("layer_1", "norm", "ln", 0.75, -0.01), Decision("layer_1", "skip", "residual", 1.0, 0.5))
-    hard = replace(RESULT, status="diverged", val_acc=None, message="the loss was not finite", latency_s=0.001)
+    hard = replace(RESULT, status="diverged", val_score=None, message="the loss was not finite", latency_s=0.001)
     hardening = Hardening(1, 20, decisions, 0.25, 64, 0.004, 0.001, "1 gate is undecided", hard)
     result = replace(RESULT, latency_s=0.004, hardening=hardening)
     with Ledger.open(tmp_path, SETTINGS) as ledger:
@@ -67,6 +67,21 @@ def test_a_hardening_comes_back(tmp_path):
         record, trial=replace(TRIALS[1], model_name="A_MGU_001 hardened", model_size=20), status="diverged", result=hard
     )
     assert read_study(tmp_path).records[0].hardened is None
+
+
+def test_answers_operations_and_usage_come_back(tmp_path):
+    energy = (Energy("cpu", 0.25, "estimated", "42 W by time"), Energy("gpu", None, "absent", "no GPU"))
+    usage = Usage(energy, None, None, 0.9, 1.0, 0.1, 512.5, None, 475.0, "CHE")
+    result = replace(
+        RESULT,
+        test_answers=Answers(((3, 1), (0, 2)), 0.5),
+        step_flops=Flops(10, 12),
+        run_flops=Flops(100, 10**15),
+        usage=usage,
+    )
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        ledger.end(ledger.add(TRIALS, SETTINGS)[0], result)
+    assert read_study(tmp_path).records[0].result == result
 
 
 def test_adding_again_adds_nothing_and_keeps_results(tmp_path):

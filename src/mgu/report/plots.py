@@ -37,11 +37,11 @@ def history_figure(view: StudyView) -> Figure:
     accuracy, loss = figure.subplots(2, 1, sharex=True)
     lines = [line for record in view.records for line in _lines(record)]
     for norm, residual, result in lines:
-        _draw_history(accuracy, result.history, "val_acc", 100, _line_style(norm, residual))
+        _draw_history(accuracy, result.history, "val_score", 100, _line_style(norm, residual))
         _draw_history(loss, result.history, "train_loss", 1, _line_style(norm, residual))
     accuracy.set_ylabel("validation accuracy, %")
     accuracy.grid(alpha=0.25)
-    _cut_low(accuracy, [100 * result.val_acc for *_, result in lines if result.val_acc is not None])
+    _cut_low(accuracy, [100 * result.val_score for *_, result in lines if result.val_score is not None])
     loss.set(xlabel="epoch", ylabel="training loss, log scale", yscale="log")
     loss.xaxis.set_major_locator(MaxNLocator(integer=True))
     _tick_logarithms(loss.yaxis)
@@ -107,13 +107,13 @@ def cost_figure(summary: Summary) -> Figure:
     axes = figure.subplots()
     axes.set(xlabel="time to solution, s (log scale)", ylabel="validation accuracy, %", xscale="log")
     for row in summary.rows:
-        if row.val_acc and row.tts_s:
-            axes.plot(row.tts_s, row.val_acc.mean, **_point_style(_norm(row), row.residual))
+        if row.val_score and row.tts_s:
+            axes.plot(row.tts_s, row.val_score.mean, **_point_style(_norm(row), row.residual))
     _name_rows(axes, summary)
     _draw_grid_total(axes, summary)
     axes.margins(x=0.17, y=0.22)
     _tick_logarithms(axes.xaxis)
-    _add_legend(figure, _point_style, {_norm(row) for row in summary.rows if row.val_acc})
+    _add_legend(figure, _point_style, {_norm(row) for row in summary.rows if row.val_score})
     figure.set_label(f"Validation accuracy against time to solution. {words.answer(summary)}")
     return figure
 
@@ -124,21 +124,21 @@ def _norm(row: Row) -> str:
 
 def _name_rows(axes: Axes, summary: Summary) -> None:
     """Names the two models compared, above their points, where few others are; one to each side where both are near."""
-    rows = [row for row in (summary.best_mgu, summary.best_plain) if row and row.val_acc and row.tts_s]
+    rows = [row for row in (summary.best_mgu, summary.best_plain) if row and row.val_score and row.tts_s]
     rows.sort(key=lambda row: row.tts_s or 0)
     near = len(rows) == 2 and (rows[1].tts_s or 0) < 2 * (rows[0].tts_s or 0)
     for row, side in zip(rows, ("right" if near else "center", "left"), strict=False):
-        text = f"{row.model_name}\n{words.percent(row.val_acc)}, {words.seconds(row.tts_s)}"
+        text = f"{row.model_name}\n{words.percent(row.val_score)}, {words.seconds(row.tts_s)}"
         place = {"xytext": (0, 9), "va": "bottom", "ha": side, "weight": "bold" if row.is_mgu else "normal"}
-        _write(axes, text, row.tts_s or 0, row.val_acc.mean if row.val_acc else 0, place)
+        _write(axes, text, row.tts_s or 0, row.val_score.mean if row.val_score else 0, place)
 
 
 def _draw_grid_total(axes: Axes, summary: Summary) -> None:
     """What finding the best plain model cost, at the accuracy that it bought."""
     best, total_s = summary.best_plain, summary.grid_total_s
-    if not best or not best.val_acc or not best.tts_s or not total_s:
+    if not best or not best.val_score or not best.tts_s or not total_s:
         return
-    accuracy = best.val_acc.mean
+    accuracy = best.val_score.mean
     axes.plot([best.tts_s, total_s], [accuracy, accuracy], color="#555555", linestyle="dotted", linewidth=1.5, zorder=1)
     axes.plot(total_s, accuracy, color="#555555", marker="D", markersize=10, linestyle="none")
     times = f"\n{summary.speed_up:.2f} times MGU's" if summary.speed_up else ""

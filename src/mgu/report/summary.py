@@ -30,10 +30,10 @@ class Row:
     missed: int
     trials: int
     tts_s: float | None
-    train_acc: MeanSd | None
-    val_acc: MeanSd | None
+    train_score: MeanSd | None
+    val_score: MeanSd | None
     val_loss: float | None
-    test_acc: MeanSd | None
+    test_score: MeanSd | None
     latency_s: float | None
     status: str
     is_mgu: bool

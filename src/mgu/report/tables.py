@@ -44,8 +44,8 @@ def summarise(view: StudyView) -> Summary:
         grid_cost=_cost(plain, shared),
         mgu_cost=_cost(of_mgu, shared),
         all_mgu_cost=_cost([record for record in view.records if record.trial.is_mgu], shared),
-        val_margin=_margin(of_mgu, of_plain, "val_acc"),
-        test_margin=_margin(of_mgu, of_plain, "test_acc"),
+        val_margin=_margin(of_mgu, of_plain, "val_score"),
+        test_margin=_margin(of_mgu, of_plain, "test_score"),
         hardened=_hardened(rows, of_mgu, of_plain, shared),
         ended=sum(record.status in ENDED for record in view.records),
         total=len(view.records),
@@ -76,7 +76,7 @@ def _trial_row(record: Record) -> dict[str, Any]:
         **{name: getattr(record.trial, name) for name in ("model_name", "layout", "norm", "residual", "model_size")},
         **{name: _round(getattr(result, name, None), 3) for name in ("tts_s", "train_s", "compile_s")},
         "latency_s": _round(result.latency_s if result else None, 6),
-        **{name: _round(_percent(record, name), 4) for name in ("train_acc", "val_acc", "test_acc")},
+        **{f"{split}_acc": _round(_percent(record, f"{split}_score"), 4) for split in ("train", "val", "test")},
         "seed": record.trial.seed,
         "status": record.status,
         "best_epoch": result.best_epoch if result else None,
@@ -115,10 +115,10 @@ def _row(records: Sequence[Record], *, is_hardened: bool = False) -> Row:
         missed=statuses["diverged"] + statuses["failed"],
         trials=len(records),
         tts_s=fmean(times) if times else None,
-        train_acc=_mean_sd(_finished(records, "train_acc").values()),
-        val_acc=_mean_sd(_finished(records, "val_acc").values()),
+        train_score=_mean_sd(_finished(records, "train_score").values()),
+        val_score=_mean_sd(_finished(records, "val_score").values()),
         val_loss=_val_loss(records),
-        test_acc=_mean_sd(_finished(records, "test_acc").values()),
+        test_score=_mean_sd(_finished(records, "test_score").values()),
         latency_s=_mean(result.latency_s for _, result in _ended(records)),
         status=_status(statuses),
         is_hardened=is_hardened,
@@ -152,20 +152,20 @@ def _mean(figures: Iterable[float | None]) -> float | None:
 
 def _ranked(rows: Iterable[Row]) -> tuple[Row, ...]:
     order = sorted(rows, key=_merit)
-    return tuple(replace(row, rank=i) if row.val_acc else row for i, row in enumerate(order, 1))
+    return tuple(replace(row, rank=i) if row.val_score else row for i, row in enumerate(order, 1))
 
 
 def _merit(row: Row) -> tuple[int, float, float, str]:
     """Sorts best first; of equally accurate models the one with the lower validation loss, and then by name."""
     loss = inf if row.val_loss is None else row.val_loss
-    if row.val_acc:
+    if row.val_score:
         return min(row.missed, 1), -_accuracy(row), loss, row.model_name
     return (3 if row.tts_s is None else 2), 0.0, 0.0, row.model_name
 
 
 def _accuracy(row: Row | None) -> float:
     """Mean validation accuracy, without what the order of a sum may change in the last digits."""
-    return round(row.val_acc.mean, 9) if row and row.val_acc else -1.0
+    return round(row.val_score.mean, 9) if row and row.val_score else -1.0
 
 
 def _val_loss(records: Sequence[Record]) -> float | None:
@@ -225,17 +225,17 @@ def _hardened(
         return None
     known = [(record.trial.seed, record.result.hardening) for record in of_mgu if record.result]
     facts = [(seed, hardening) for seed, hardening in known if hardening]
-    val_change = _margin(records, of_mgu, "val_acc")
+    val_change = _margin(records, of_mgu, "val_score")
     worse = {seed for seed, points in val_change.by_seed if points < -LOST}
     return Hardened(
         row=next(row for row in rows if row.model_name == records[0].trial.model_name),
         cost=_cost(records, shared),
-        val_margin=_margin(records, of_plain, "val_acc"),
-        test_margin=_margin(records, of_plain, "test_acc"),
+        val_margin=_margin(records, of_plain, "val_score"),
+        test_margin=_margin(records, of_plain, "test_score"),
         after_epochs=tuple(sorted({hardening.after_epoch for _, hardening in facts})),
         latency_ratio=fmean(hardening.soft_latency_s / hardening.latency_s for _, hardening in facts),
         val_change=val_change,
-        test_change=_margin(records, of_mgu, "test_acc"),
+        test_change=_margin(records, of_mgu, "test_score"),
         warnings=tuple((seed, hardening.warning) for seed, hardening in facts if hardening.warning and seed in worse),
     )
 

@@ -45,9 +45,9 @@ COLUMNS = (
     Column("residual", lambda row: row.residual, lambda row: row.residual),
     Column("size", lambda row: size(row.model_size), lambda row: row.model_size, numeric=True),
     Column("tts", lambda row: seconds(row.tts_s), lambda row: row.tts_s, numeric=True),
-    Column("train_acc, %", lambda row: mean_sd(row.train_acc), lambda row: _mean(row.train_acc), numeric=True),
-    Column("val_acc, %", lambda row: mean_sd(row.val_acc), lambda row: _mean(row.val_acc), numeric=True),
-    Column("test_acc, %", lambda row: mean_sd(row.test_acc), lambda row: _mean(row.test_acc), numeric=True),
+    Column("train_acc, %", lambda row: mean_sd(row.train_score), lambda row: _mean(row.train_score), numeric=True),
+    Column("val_acc, %", lambda row: mean_sd(row.val_score), lambda row: _mean(row.val_score), numeric=True),
+    Column("test_acc, %", lambda row: mean_sd(row.test_score), lambda row: _mean(row.test_score), numeric=True),
     Column("latency", lambda row: milliseconds(row.latency_s), lambda row: row.latency_s, numeric=True),
     Column("seeds", lambda row: f"{row.seeds} of {row.trials}", lambda row: row.seeds, numeric=True),
     Column("status", lambda row: row.status, lambda row: row.status),
@@ -145,11 +145,11 @@ def facts(summary: Summary) -> dict[str, str]:
 def _of_hardened(summary: Summary) -> str:
     """What the hardened network is to the best plain model, where it has finished."""
     hard = summary.hardened
-    if not hard or not hard.row.val_acc or not hard.cost:
+    if not hard or not hard.row.val_score or not hard.cost:
         return ""
     against = f", {_difference(hard.val_margin.mean)} than that plain model" if hard.val_margin.by_seed else ""
     speed_up = f": a speed-up of {summary.speed_up_hardened:.2f}" if summary.speed_up_hardened else ""
-    reached = f"Hardened after epoch {_epochs(hard)} it reached {percent(hard.row.val_acc)}{against}"
+    reached = f"Hardened after epoch {_epochs(hard)} it reached {percent(hard.row.val_score)}{against}"
     return f"{reached}, in {seconds(hard.cost.total_s)}{speed_up}."
 
 
@@ -168,8 +168,8 @@ def _hardened(summary: Summary) -> dict[str, str]:
         return {}
     speed_up = f"; speed-up {summary.speed_up_hardened:.2f}" if summary.speed_up_hardened else ""
     known = {
-        "Hardened": f"after epoch {_epochs(hard)}; {percent(hard.row.val_acc)} validation, "
-        f"{percent(hard.row.test_acc)} test, {size(hard.row.model_size)} weights, {hard.latency_ratio:.2f} times as "
+        "Hardened": f"after epoch {_epochs(hard)}; {percent(hard.row.val_score)} validation, "
+        f"{percent(hard.row.test_score)} test, {size(hard.row.model_size)} weights, {hard.latency_ratio:.2f} times as "
         "fast in use as the soft network",
         "Hardened, change from the soft network": f"validation {_margin(hard.val_change, None)}, test "
         f"{_margin(hard.test_change, None)}",
@@ -190,14 +190,16 @@ def _accuracy(summary: Summary) -> str:
     best = "the best plain model" if summary.complete else "the best plain model so far"
     tied = f" (of {summary.ties} equally accurate, the one with the lowest validation loss)" if summary.ties > 1 else ""
     missed = f" in {plain.seeds} of {plain.trials} seeds" if plain.missed else ""
-    return f"{_reached(mgu)}; {best}{tied}, {plain.model_name}, {percent(plain.val_acc)}{missed}: {_verdict(summary)}."
+    return (
+        f"{_reached(mgu)}; {best}{tied}, {plain.model_name}, {percent(plain.val_score)}{missed}: {_verdict(summary)}."
+    )
 
 
 def _reached(row: Row | None) -> str:
     if not row:
         return ""
     missed = f" in {row.seeds} of {row.trials} seeds ({row.status})" if row.missed else ""
-    return f"{row.model_name} reached {percent(row.val_acc)} validation accuracy{missed}"
+    return f"{row.model_name} reached {percent(row.val_score)} validation accuracy{missed}"
 
 
 def _verdict(summary: Summary) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mgu.errors import InputError
-from mgu.history import Decision, Epoch, Hardening, Result
+from mgu.history import Answers, Decision, Energy, Epoch, Flops, Hardening, Result, Usage
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell
 from mgu.study.trial import Record, StudyView, Trial, identity
 
 FILE = "ledger.sqlite"
+#: What entries of a result were called at first.
+_RENAMED = {f"{split}_acc": f"{split}_score" for split in ("train", "val", "test")}
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -214,14 +216,37 @@ def _trial(table: dict[str, Any]) -> Trial:
 
 
 def _result(table: dict[str, Any]) -> Result:
-    history = tuple(Epoch(**epoch) for epoch in table["history"])
-    hardening = _hardening(table["hardening"]) if table.get("hardening") else None
-    return Result(**{**table, "history": history, "hardening": hardening})
+    table = _of_today(table)
+    history = tuple(Epoch(**_of_today(epoch)) for epoch in table["history"])
+    parts = {name: read(table[name]) for name, read in _PARTS.items() if table.get(name)}
+    return Result(**{**table, "history": history, **parts})
+
+
+def _of_today(table: dict[str, Any]) -> dict[str, Any]:
+    """The entries by the names that they have today."""
+    return {_RENAMED.get(name, name): value for name, value in table.items()}
 
 
 def _hardening(table: dict[str, Any]) -> Hardening:
     decisions = tuple(Decision(**decision) for decision in table["decisions"])
     return Hardening(**{**table, "decisions": decisions, "result": _result(table["result"])})
+
+
+def _usage(table: dict[str, Any]) -> Usage:
+    return Usage(**{**table, "energy": tuple(Energy(**entry) for entry in table["energy"])})
+
+
+def _answers(table: dict[str, Any]) -> Answers:
+    return Answers(tuple(tuple(row) for row in table["confusion"]), table["log_loss"])
+
+
+_PARTS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
+    "hardening": _hardening,
+    "test_answers": _answers,
+    "step_flops": lambda table: Flops(**table),
+    "run_flops": lambda table: Flops(**table),
+    "usage": _usage,
+}
 
 
 def _merged(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -85,7 +85,7 @@ class Run:
         """
         self.warm_up()
         finished = self.fit(on_epoch, snapshot_after)
-        test_acc = self.evaluate(self.test)[1] if finished else None
+        test_score = self.evaluate(self.test)[1] if finished else None
         tts_s = self.train_clock.now() - self.begun - self.apart_s
         self.network.eval()
         best = self.best if finished else None
@@ -94,9 +94,9 @@ class Run:
             tts_s=tts_s,
             train_s=self.before.train_s + self.train_clock.seconds,
             compile_s=self.before.compile_s + self.compile_clock.seconds,
-            train_acc=best.train_acc if best else None,
-            val_acc=best.val_acc if best else None,
-            test_acc=test_acc,
+            train_score=best.train_score if best else None,
+            val_score=best.val_score if best else None,
+            test_score=test_score,
             best_epoch=best.epoch if best else None,
             history=tuple(self.history),
             message="" if finished else f"the loss was not finite in epoch {len(self.history) + 1}",
@@ -107,19 +107,19 @@ class Run:
         """Train until the epochs or the patience are spent, and restore the best weights; False where it diverged."""
         best_weights: dict[str, Tensor] = {}
         for number in range(self.before.epoch + 1, self.recipe.epochs + 1):
-            train_loss, train_acc = self.train()
+            train_loss, train_score = self.train()
             if not math.isfinite(train_loss):
                 return False
-            val_loss, val_acc = self.evaluate(self.validation)
+            val_loss, val_score = self.evaluate(self.validation)
             elapsed = self.train_clock.now() - self.begun - self.apart_s
             with self.telling_clock.running():
                 gates = gate_means(self.network, self.validation.spread(EVALUATION_BATCH).x)
-                epoch = Epoch(number, train_loss, train_acc, val_loss, val_acc, elapsed, gates)
+                epoch = Epoch(number, train_loss, train_score, val_loss, val_score, elapsed, gates)
                 self.history.append(epoch)
                 on_epoch(epoch)
                 if number == snapshot_after:
                     self._take_snapshot()
-            if self.best is None or epoch.val_acc > self.best.val_acc:
+            if self.best is None or epoch.val_score > self.best.val_score:
                 self.best, best_weights = epoch, self._weights()
             elif number - self.best.epoch >= self.recipe.patience:
                 break
