@@ -17,7 +17,7 @@ from mgu.spaces import Architecture, Cell, load_space
 from mgu.torch import MultiGatedUnit, count_weights, explain
 from mgu.training import Recipe, fit, fitting, hardening, run
 from mgu.training.run import Run
-from mgu.training.samples import Samples, Shuffled, evaluate, on_device
+from mgu.training.samples import Samples, Shuffled, on_device, predict
 
 PLAIN = Architecture(Layout(2, 1, 2, math.inf, 2), Cell("bn_pre", False), start_filters=4)
 MGU = Architecture(Layout(2, 1, 2, math.inf, 2), start_filters=4)
@@ -58,15 +58,32 @@ def test_accuracies_are_those_of_the_returned_network(data):
         assert (answers == split.y).mean() == pytest.approx(stated)
 
 
+def test_the_answers_kept_are_the_best_epochs_on_the_test_split(data):
+    fitted = fit(MGU, data, Recipe(epochs=3))
+    for result in (fitted.result, fitted.result.hardening.result):
+        confusion = np.array(result.test_answers.confusion)
+        assert confusion.sum(axis=1).tolist() == np.bincount(data.test.y).tolist()
+        assert np.trace(confusion) / confusion.sum() == pytest.approx(result.test_score)
+    mean, std = (np.reshape(v, (-1, 1, 1)) for v in (data.mean, data.std))
+    with torch.no_grad():
+        logits = fitted.network(torch.from_numpy((data.test.x - mean) / std))
+    own = torch.nn.functional.cross_entropy(logits, torch.from_numpy(data.test.y)).item()
+    assert fitted.result.test_answers.log_loss == pytest.approx(own, rel=1e-5)
+
+
 def test_the_best_epoch_is_restored_and_patience_ends_the_run(data, monkeypatch):
     scripted = iter([0.5, 0.8, 0.8, 0.7, 0.9, 0.1])
     seen = []
 
     def evaluate(self, samples):
+        return self.predict(samples).mean().item(), next(scripted)
+
+    def predict(self, samples):
         seen.append({name: value.clone() for name, value in self.network.state_dict().items()})
-        return 1.0, next(scripted)
+        return torch.zeros(len(samples), len(data.classes))
 
     monkeypatch.setattr(Run, "evaluate", evaluate)
+    monkeypatch.setattr(Run, "predict", predict)
     fitted = fit(PLAIN, data, Recipe(epochs=50, patience=2))
     assert [epoch.val_score for epoch in fitted.result.history] == [0.5, 0.8, 0.8, 0.7]
     assert (fitted.result.best_epoch, fitted.result.val_score) == (2, 0.8)
@@ -118,7 +135,7 @@ def test_clocks_count_what_they_say(data, monkeypatch):
 
     monkeypatch.setattr(Run, "_step", costing(1, Run._step))
     monkeypatch.setattr(fitting, "on_device", costing(15, fitting.on_device))
-    monkeypatch.setattr(Run, "evaluate", costing(10, Run.evaluate))
+    monkeypatch.setattr(Run, "predict", costing(10, Run.predict))
     monkeypatch.setattr(Run, "_undone", costing(100, Run._undone))
     result = fit(PLAIN, data, Recipe(epochs=3, batch_size=50), on_epoch=callback).result
     assert (result.train_s, result.compile_s) == (3 * 4, 100)
@@ -141,7 +158,7 @@ def test_a_hardened_network_has_the_soft_epochs_before_it_the_deciding_and_its_o
 
     monkeypatch.setattr(Run, "_step", costing(1, Run._step))
     monkeypatch.setattr(fitting, "on_device", costing(15, fitting.on_device))
-    monkeypatch.setattr(Run, "evaluate", costing(10, Run.evaluate))
+    monkeypatch.setattr(Run, "predict", costing(10, Run.predict))
     monkeypatch.setattr(Run, "_undone", costing(100, Run._undone))
     monkeypatch.setattr(hardening, "decide", costing(500, hardening.decide))
     recipe = Recipe(epochs=5, batch_size=50, harden_after=0.4)
@@ -163,8 +180,8 @@ def test_a_hardened_network_is_plain_and_what_its_result_says(data):
     assert not any(isinstance(module, MultiGatedUnit) for module in fitted.hardened.modules())
     assert count_weights(fitted.hardened) == hard.model_size
     _, validation, test = on_device(data, torch.device("cpu"))
-    assert evaluate(fitted.hardened, validation)[1] == hard.result.val_score
-    assert evaluate(fitted.hardened, test)[1] == hard.result.test_score
+    for split, stated in ((validation, hard.result.val_score), (test, hard.result.test_score)):
+        assert (predict(fitted.hardened, split).argmax(dim=1) == split.y).float().mean().item() == pytest.approx(stated)
     assert hard.result.val_score == max(epoch.val_score for epoch in hard.result.history[2:])
     again = fit(MGU, data, Recipe(epochs=4, batch_size=32, harden_after=0.5)).result.hardening
     assert again.decisions == hard.decisions
@@ -367,7 +384,7 @@ def test_gates_are_decided_on_samples_from_all_over_the_validation_split(data, m
     seen = []
     decide = hardening.decide
     monkeypatch.setattr(
-        hardening, "decide", lambda model, samples, **o: (seen.extend(y for _, y in samples), decide(model, samples))[1]
+        hardening, "decide", lambda model, samples, *o: (seen.extend(y for _, y in samples), decide(model, samples))[1]
     )
     order = np.argsort(data.validation.y, kind="stable").repeat(20)
     in_order = Split(data.validation.x[order], data.validation.y[order])

@@ -20,6 +20,7 @@ FLOORS = {
     "history": 1,
     "data": 2,
     "measure": 2,
+    "metrics": 2,
     "torch": 2,
     "training": 3,
     "study": 3,

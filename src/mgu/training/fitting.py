@@ -16,6 +16,7 @@ from mgu.training.hardening import harden_and_train
 from mgu.training.recipe import Recipe
 from mgu.training.run import Run
 from mgu.training.samples import Samples, on_device
+from mgu.training.tasks import Classification
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,16 @@ def fit(
     flush_denormals()
     _ = data.mean, data.std  # worked out once a data set and shared by all trials, so on no trial's clock
     is_mgu = architecture.cell is None
+    task = Classification(len(data.classes))
 
     def build() -> nn.Module:
         torch.manual_seed(seed)
-        network = build_network(architecture, data.input_shape, len(data.classes), **(unit or {}))
+        network = build_network(architecture, data.input_shape, task.outputs, **(unit or {}))
         layout = torch.channels_last if len(data.input_shape) == 3 else torch.contiguous_format
         return network.to(target).to(memory_format=layout)  # type: ignore[no-any-return, call-overload]
 
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-        run = Run(build, lambda: on_device(data, target), recipe, target, seed)
+        run = Run(build, lambda: on_device(data, target), task, recipe, target, seed)
         result = run.solve(on_epoch, recipe.soft_epochs if is_mgu else 0)
         if not run.snapshot or run.snapshot.epoch == recipe.epochs:
             return Fitted(run.network, result, run.validation)

@@ -33,17 +33,17 @@ def harden_and_train(soft: Run, snapshot: Snapshot, on_epoch: Callable[[Epoch], 
 
     def build() -> nn.Module:
         with autocast(soft.device, soft.recipe.precision):
-            model, decisions = decide(was, samples, as_opened=AS_OPENED)
+            model, decisions = decide(was, samples, soft.task.loss, AS_OPENED)
         decided.append((copy.deepcopy(model), decisions))
         torch.manual_seed(soft.seed)
         return model
 
     splits = (soft.train_samples, soft.validation, soft.test)
-    run = Run(build, lambda: splits, soft.recipe, soft.device, soft.seed, snapshot)
+    run = Run(build, lambda: splits, soft.task, soft.recipe, soft.device, soft.seed, snapshot)
     result = run.solve(on_epoch)
     x = soft.validation.x[: soft.recipe.batch_size]
     with autocast(soft.device, soft.recipe.precision):
-        compared = compare(was, *decided[0], samples)
+        compared = compare(was, *decided[0], samples, soft.task.loss)
         latency = compare_latency({"soft": soft.network, "hard": run.network}, x, ROUNDS)
     return run.network, Hardening(
         after_epoch=snapshot.epoch,

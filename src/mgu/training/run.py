@@ -14,15 +14,8 @@ from mgu.measure import Clock
 from mgu.torch.explain import gate_means
 from mgu.torch.latency import latency
 from mgu.training.recipe import Recipe
-from mgu.training.samples import (
-    EVALUATION_BATCH,
-    Samples,
-    Shuffled,
-    autocast,
-    cross_entropy,
-    evaluate,
-    totals,
-)
+from mgu.training.samples import EVALUATION_BATCH, Samples, Shuffled, autocast, outputs, predict
+from mgu.training.tasks import Task
 
 Splits = tuple[Samples, Samples, Samples]
 #: Latency is the median of so many calls.
@@ -48,19 +41,20 @@ class Snapshot:
 
 
 class Run:
-    """The training of a network by a recipe. ``build`` and ``splits`` give the network and the samples, on the run's
-    clock; ``before`` is the run that this one goes on from, its epochs and its seconds counted."""
+    """The training of a network for a task by a recipe. ``build`` and ``splits`` give the network and the samples, on
+    the run's clock; ``before`` is the run that this one goes on from, its epochs and its seconds counted."""
 
     def __init__(
         self,
         build: Callable[[], nn.Module],
         splits: Callable[[], Splits],
+        task: Task,
         recipe: Recipe,
         device: torch.device,
         seed: int,
         before: Snapshot | None = None,
     ) -> None:
-        self.recipe, self.device, self.seed = recipe, device, seed
+        self.task, self.recipe, self.device, self.seed = task, recipe, device, seed
         self.before = before or Snapshot({})
         self.train_clock, self.compile_clock, self.telling_clock = (Clock(device) for _ in range(3))
         self.begun = self.train_clock.now() - self.before.elapsed_s
@@ -85,7 +79,7 @@ class Run:
         """
         self.warm_up()
         finished = self.fit(on_epoch, snapshot_after)
-        test_score = self.evaluate(self.test)[1] if finished else None
+        answered = self.predict(self.test) if finished else None
         tts_s = self.train_clock.now() - self.begun - self.apart_s
         self.network.eval()
         best = self.best if finished else None
@@ -96,7 +90,8 @@ class Run:
             compile_s=self.before.compile_s + self.compile_clock.seconds,
             train_score=best.train_score if best else None,
             val_score=best.val_score if best else None,
-            test_score=test_score,
+            test_score=self._score(answered, self.test) if answered is not None else None,
+            test_answers=self.task.answers(answered, self.test.y) if answered is not None else None,
             best_epoch=best.epoch if best else None,
             history=tuple(self.history),
             message="" if finished else f"the loss was not finite in epoch {len(self.history) + 1}",
@@ -134,18 +129,26 @@ class Run:
         return self.compile_clock.seconds + self.telling_clock.seconds
 
     def train(self) -> tuple[float, float]:
-        """One epoch of training steps: its running mean loss and accuracy."""
+        """One epoch of training steps: its running mean loss and score."""
         self.network.train()
         sums = torch.zeros(2, device=self.device)
         with self.train_clock.running():
             for x, y in self._batches():
                 sums += self._step(x, y)
-        loss, correct = sums.tolist()
-        return loss / len(self.train_samples), correct / len(self.train_samples)
+        loss, scored = sums.tolist()
+        return loss / len(self.train_samples), self.task.score(scored, self.train_samples.y)
+
+    def predict(self, samples: Samples) -> Tensor:
+        """The network's outputs in evaluation mode, in which it is left."""
+        return predict(self.network.eval(), samples, self.recipe.precision)
 
     def evaluate(self, samples: Samples) -> tuple[float, float]:
-        """Mean loss and accuracy in evaluation mode."""
-        return evaluate(self.network, samples, self.recipe.precision)
+        """Mean loss and score in evaluation mode, in which the network is left."""
+        answered = self.predict(samples)
+        return self.task.loss(answered, samples.y).item(), self._score(answered, samples)
+
+    def _score(self, answered: Tensor, samples: Samples) -> float:
+        return self.task.score(self.task.scored(answered, samples.y).item(), samples.y)
 
     def warm_up(self) -> None:
         """Compile where the recipe says so, and take a step of each batch size, undone afterwards, so that no trial's
@@ -156,8 +159,8 @@ class Run:
                 self.forward = torch.compile(self.network, mode=self.recipe.compile, dynamic=False)
             self.network.train()
             for size in self._batches().sizes:
-                loss, _ = cross_entropy(self.forward, x[:size], y[:size], self.recipe.precision)
-                loss.backward()  # type: ignore[no-untyped-call]
+                answered = outputs(self.forward, x[:size], self.recipe.precision)
+                self.task.loss(answered, y[:size]).backward()  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _undone(self) -> Iterator[None]:
@@ -170,11 +173,12 @@ class Run:
 
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad()
-        loss, logits = cross_entropy(self.forward, x, y, self.recipe.precision)
+        answered = outputs(self.forward, x, self.recipe.precision)
+        loss = self.task.loss(answered, y)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.schedule.step()
-        return totals(loss.detach(), logits.detach(), y)
+        return torch.stack([loss.detach() * len(y), self.task.scored(answered.detach(), y)])
 
     def _batches(self) -> Shuffled:
         return Shuffled(self.train_samples, self.recipe.batch_size, self.order)

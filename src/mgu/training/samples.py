@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from mgu.data import DataSet, Split
 from mgu.data.arrays import Floats
@@ -70,32 +69,21 @@ def on_device(data: DataSet, device: torch.device) -> tuple[Samples, Samples, Sa
     return train, validation, test
 
 
-def evaluate(network: nn.Module, samples: Samples, precision: str = "float32") -> tuple[float, float]:
-    """Mean loss and accuracy in evaluation mode, in which the network is left."""
-    network.eval()
-    sums = torch.zeros(2, device=samples.y.device)
+def predict(network: Callable[[Tensor], Tensor], samples: Samples, precision: str = "float32") -> Tensor:
+    """What the network gives for the samples, (samples, outputs) float32, without gradients."""
     with torch.no_grad():
-        for x, y in samples.batches():
-            sums += totals(*cross_entropy(network, x, y, precision), y)
-    loss, correct = sums.tolist()
-    return loss / len(samples), correct / len(samples)
+        return torch.cat([outputs(network, x, precision) for x, _ in samples.batches()])
 
 
-def cross_entropy(network: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, precision: str) -> tuple[Tensor, Tensor]:
-    """The batch's mean loss, and the logits, worked out in the precision ("float32", or "bf16" by autocast)."""
-    with autocast(y.device, precision):
-        logits = network(x).float()
-    return F.cross_entropy(logits, y), logits
+def outputs(network: Callable[[Tensor], Tensor], x: Tensor, precision: str) -> Tensor:
+    """What the network gives for a batch, in float32; worked out in the precision, "float32" or "bf16" by autocast."""
+    with autocast(x.device, precision):
+        return network(x).float()
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which layers work in the precision: "float32" as they are, or "bf16"."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-def totals(loss: Tensor, logits: Tensor, y: Tensor) -> Tensor:
-    """The batch's summed loss and its number of correct answers, left on the device."""
-    return torch.stack([loss * len(y), (logits.argmax(dim=1) == y).sum()])
 
 
 def _standardised(split: Split, data: DataSet, device: torch.device, layout: torch.memory_format) -> Samples:
