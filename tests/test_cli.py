@@ -55,6 +55,22 @@ def test_compare_prints_a_line_a_trial_the_table_and_the_files(tmp_path):
     assert quiet.stdout.splitlines() == lines[-3:]
 
 
+def test_status_and_report_of_a_study(tmp_path):
+    folder = tmp_path / "s"
+    mgu("compare", "digits", "--limit", 200, "--epochs", 1, "--only", "DIG_007,*MGU*", "--out", folder, "--quiet")
+    assert mgu("status", folder).stdout.startswith("2 of 2 trials have ended (2 finished)\n")
+    written = {path.name: path.read_bytes() for path in folder.glob("re*")}
+    for name in written:
+        (folder / name).unlink()
+    again = mgu("report", folder)
+    assert [line for line in again.stdout.splitlines() if not (tmp_path / line).is_file()] == []
+    assert {path.name: path.read_bytes() for path in folder.glob("re*")} == written
+    for command in ("status", "report"):
+        done = mgu(command, tmp_path)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "no study here (ledger.sqlite is missing)" in done.stderr
+
+
 def test_dry_run_trains_nothing_and_writes_nothing(tmp_path):
     done = mgu("compare", "digits", "--dry-run", "--seeds", 2, "--out", tmp_path / "s")
     assert done.exit_code == 0

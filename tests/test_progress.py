@@ -1,13 +1,14 @@
 """What a study says while it runs, by the text that reaches the screen and a clock that the test sets."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from mgu import progress
-from mgu.history import Epoch, Result
-from mgu.study.trial import Record
+from mgu.history import Epoch, Hardening, Result
+from mgu.study.trial import Record, StudyView
 from samples import RESULT, TRIALS
 
 
@@ -74,3 +75,22 @@ def test_quiet_says_nothing(clock):
         listener.epoch_ended(Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
         listener.trial_ended(1, 1, Record(TRIALS[0], "finished", 1, RESULT))
     assert out.file.getvalue() == ""
+
+
+def test_how_far_a_study_is():
+    hard = replace(RESULT, tts_s=3.5)  # 1.5 s of them are the soft network's first epoch
+    hardened = replace(RESULT, hardening=Hardening(1, 20, (), 0.1, 64, 0.2, 0.1, "", hard))
+    records = (
+        Record(TRIALS[0], "finished", 1, RESULT, lost_s=4.0),  # 2.5 + 0.1 + 4
+        Record(TRIALS[1], "finished", 1, hardened),  # 2.5 + 0.1 + 2
+        Record(replace(TRIALS[0], seed=1), "failed", 1, Result("failed", 4.8, message="MemoryError: none left")),
+        Record(replace(TRIALS[1], seed=1), "running", 1, lost_s=63.0),
+        Record(replace(TRIALS[0], seed=2)),
+    )
+    assert list(progress.standing(StudyView({}, {}, records))) == [
+        "3 of 5 trials have ended (2 finished, 1 failed, 1 running, 1 pending)",
+        "spent 1 min 19 s, left about 11 s",  # 16 s for 3 trials, 2 to come
+        "A_001 seed 1 failed: MemoryError: none left",
+        "A_MGU_001 seed 1 runs, or its process has died: 1 min 03 s to its last epoch",
+    ]
+    assert list(progress.standing(StudyView({}, {}))) == ["0 of 0 trials have ended (none was begun)", "spent 0 s"]

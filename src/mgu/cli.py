@@ -189,6 +189,27 @@ def _run(comparison: Any, folder: Path, trials: list[Any], quiet: bool) -> None:
         raise click.ClickException("no trial has finished; the report says why")
 
 
+@main.command()
+@click.argument("study", type=click.Path(path_type=Path))
+def report(study: Path) -> None:
+    """Write the report of STUDY, a study's folder, again from its ledger, whatever part of it has ended."""
+    from mgu.comparison import write_study_report
+    from mgu.study.ledger import read_study
+
+    paths = write_study_report(read_study(study), study)
+    click.echo("\n".join(map(str, paths)))
+
+
+@main.command()
+@click.argument("study", type=click.Path(path_type=Path))
+def status(study: Path) -> None:
+    """Say how far STUDY, a study's folder, is; also while it runs."""
+    from mgu.progress import standing
+    from mgu.study.ledger import read_study
+
+    click.echo("\n".join(standing(read_study(study))))
+
+
 def _print_plan(folder: Path, trials: Iterable[Any], settings: Mapping[str, Any]) -> None:
     from mgu.study.ledger import FILE, read_study
 

@@ -104,7 +104,7 @@ class Comparison:
             finally:
                 view = ledger.view()
                 drop_weights(folder, view)
-                _report(view, folder)
+                write_study_report(view, folder)
         return view
 
     def _train(self, trial: Trial, on_epoch: Callable[[Epoch], None]) -> Trained:
@@ -151,9 +151,10 @@ def drop_weights(folder: Path, view: StudyView) -> None:
                 path.unlink()
 
 
-def _report(view: StudyView, folder: Path) -> None:
+def write_study_report(view: StudyView, folder: Path) -> list[Path]:
+    """``write_report`` into the study's folder. Raises InputError where it cannot be written."""
     try:
-        write_report(view, folder)
+        return write_report(view, folder)
     except OSError as error:
         raise InputError(
             f"{folder}: the report cannot be written ({error.strerror}); the results are kept, and the same command "

@@ -1,14 +1,16 @@
 """How a study goes, told while it runs: a live line on a terminal, one line a trial elsewhere."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import fmean
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mgu.history import Epoch
-from mgu.study.trial import Record, Trial
+from mgu.study.trial import ENDED, Record, StudyView, Trial
 
 
 @contextmanager
@@ -104,6 +106,32 @@ class Live(Lines):
         for task in list(self.bar.task_ids):
             self.bar.remove_task(task)
         self.bar.stop()
+
+
+def standing(view: StudyView) -> Iterator[str]:
+    """How far a study is, in lines: what has ended and how, what runs, what went wrong, and about how long the rest
+    takes, each trial as long as those that ended took on average."""
+    counts = Counter(record.status for record in view.records)
+    ended = [record for record in view.records if record.status in ENDED and record.result]
+    states = ", ".join(f"{counts[status]} {status}" for status in (*ENDED, "running", "pending") if counts[status])
+    yield f"{len(ended)} of {len(view.records)} trials have ended ({states or 'none was begun'})"
+    spent = sum(_cost(record) for record in view.records)
+    left = (len(view.records) - len(ended)) * fmean(map(_cost, ended)) if ended else None
+    yield f"spent {_duration(spent)}" + (f", left about {_duration(left)}" if left else "")
+    for record in view.records:
+        if record.status == "running":
+            yield f"{_name(record.trial)} runs, or its process has died: {_duration(record.lost_s)} to its last epoch"
+        elif record.status in ("diverged", "failed"):
+            yield f"{_name(record.trial)} {_outcome(record)}"
+
+
+def _cost(record: Record) -> float:
+    """Seconds that a trial took, what it lost and its hardening counted."""
+    if not record.result:
+        return record.lost_s
+    hard = record.result.hardening
+    again = hard.result.tts_s - hard.result.history[hard.after_epoch - 1].elapsed_s if hard else 0.0
+    return record.lost_s + record.result.tts_s + record.result.compile_s + again
 
 
 def _name(trial: Trial) -> str:
