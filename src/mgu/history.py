@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+#: A run counts as alone on its machine up to so many cores of other processes' work.
+ALONE_CORES = 0.1
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -64,10 +67,10 @@ class Energy:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a run took of the machine. Loads are shares in 0..1 over the run, None where they cannot be read: ``device``
-    of the GPU, ``cpu`` of this process in cores, ``others`` of all other processes in cores. Memory is the peak in
-    MB (10^6 bytes), of the process and of the GPU. ``carbon_intensity`` is in g CO2-equivalent per kWh, of ``country``
-    (an ISO 3166 code of three letters), None where it is not known."""
+    """What a run took of the machine in ``duration_s`` seconds. Loads are means and peaks over the run, None where they
+    cannot be read: ``device`` of the GPU as a share in 0..1, ``cpu`` of this process in cores, ``others`` of all other
+    processes in cores. Memory is the peak in MB (10^6 bytes), of the process and of the GPU. ``carbon_intensity`` is in
+    g CO2-equivalent per kWh, of ``country`` (an ISO 3166 code of three letters); both are None where none was given."""
 
     energy: tuple[Energy, ...]
     device_load_mean: float | None
@@ -78,7 +81,41 @@ class Usage:
     memory_peak_mb: float | None
     device_memory_peak_mb: float | None
     carbon_intensity: float | None
-    country: str
+    country: str | None
+    duration_s: float
+
+    @property
+    def measured_kwh(self) -> float | None:
+        """The electricity that counters in the hardware gave, all parts together; None where no part has one."""
+        return self._kwh("measured")
+
+    @property
+    def estimated_kwh(self) -> float | None:
+        """The electricity that was worked out, all parts together; None where that was done of no part."""
+        return self._kwh("estimated")
+
+    @property
+    def measured_carbon_kg(self) -> float | None:
+        """Carbon intensity x ``measured_kwh``, in kg CO2-equivalent; None where either is."""
+        return self._carbon_kg(self.measured_kwh)
+
+    @property
+    def estimated_carbon_kg(self) -> float | None:
+        """Carbon intensity x ``estimated_kwh``, in kg CO2-equivalent; None where either is."""
+        return self._carbon_kg(self.estimated_kwh)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other processes worked beside the run, so that its times are not its own: more than ``ALONE_CORES``
+        on average."""
+        return self.others_load_mean is not None and self.others_load_mean > ALONE_CORES
+
+    def _kwh(self, source: str) -> float | None:
+        figures = [entry.kwh for entry in self.energy if entry.source == source and entry.kwh is not None]
+        return sum(figures) if figures else None
+
+    def _carbon_kg(self, kwh: float | None) -> float | None:
+        return None if kwh is None or self.carbon_intensity is None else kwh * self.carbon_intensity / 1000
 
 
 @dataclass(frozen=True)

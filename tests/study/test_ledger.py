@@ -71,7 +71,7 @@ def test_a_hardening_comes_back(tmp_path):
 
 def test_answers_operations_and_usage_come_back(tmp_path):
     energy = (Energy("cpu", 0.25, "estimated", "42 W by time"), Energy("gpu", None, "absent", "no GPU"))
-    usage = Usage(energy, None, None, 0.9, 1.0, 0.1, 512.5, None, 475.0, "CHE")
+    usage = Usage(energy, None, None, 0.9, 1.0, 0.1, 512.5, None, 475.0, "CHE", 12.5)
     result = replace(
         RESULT,
         test_answers=Answers(((3, 1), (0, 2)), 0.5),

@@ -1,40 +1,14 @@
-"""Clocks, and what a number was measured on."""
+"""What a number was measured on."""
 
 import os
 import platform
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 import mgu
-
-
-class Clock:
-    """A stopwatch that first waits for the device: ``seconds`` adds up the time spent inside ``running()``."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.seconds = 0.0
-
-    def now(self) -> float:
-        """Seconds of a monotonic clock, once the device has done all that it was given."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Count the time inside the ``with`` block."""
-        begun = self.now()
-        try:
-            yield
-        finally:
-            self.seconds += self.now() - begun
 
 
 def environment(device: torch.device) -> dict[str, str]:
@@ -54,14 +28,14 @@ def environment(device: torch.device) -> dict[str, str]:
 
 def _commit() -> str:
     """The commit of the source tree that runs, with a + where it has changes; "release" outside a checkout."""
-    source = Path(__file__).parent
+    source = Path(mgu.__file__).parent
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(source), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
     try:
-        tracked = git("ls-files", "--error-unmatch", Path(__file__).name)
+        tracked = git("ls-files", "--error-unmatch", Path(mgu.__file__).name)
         changed = git("status", "--porcelain", "--untracked-files=no", "--", ".")
         return git("rev-parse", "--short=12", "HEAD") + "+" * bool(changed) if tracked else "release"
     except (OSError, subprocess.SubprocessError):

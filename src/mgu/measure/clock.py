@@ -1,0 +1,30 @@
+"""A stopwatch that waits for the device."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+class Clock:
+    """A stopwatch that first waits for the device: ``seconds`` adds up the time spent inside ``running()``."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds = 0.0
+
+    def now(self) -> float:
+        """Seconds of a monotonic clock, once the device has done all that it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the time inside the ``with`` block."""
+        begun = self.now()
+        try:
+            yield
+        finally:
+            self.seconds += self.now() - begun
