@@ -2,6 +2,7 @@
 
 from mgu.torch.explain import explain
 from mgu.torch.export import load, read_card, save
+from mgu.torch.flops import forward_flops, step_flops
 from mgu.torch.fold import fold
 from mgu.torch.gates import GATES, GatingUnit
 from mgu.torch.harden import Hardened, harden
@@ -25,6 +26,7 @@ __all__ = [
     "explain",
     "fine_tune",
     "fold",
+    "forward_flops",
     "harden",
     "latency",
     "load",
@@ -32,5 +34,6 @@ __all__ = [
     "read_card",
     "save",
     "sharpen",
+    "step_flops",
     "to_onnx",
 ]
