@@ -130,6 +130,11 @@ def space(name: str, style: str, **unit: Any) -> None:
 )
 @click.option("--precision", default="float32", show_default=True, help="float32, or bf16 by autocast.")
 @click.option("--compile", "compile_mode", default="none", show_default=True, help="A mode of torch.compile.")
+@click.option(
+    "--country",
+    metavar="CODE",
+    help="Where the electricity comes from, for the carbon: an ISO 3166 code of three letters, such as DEU.",
+)
 @click.option("--note", default="", metavar="TEXT", help="What a reader must know of the data; shown in the report.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the files written.")
@@ -143,6 +148,7 @@ def compare(
     only: str | None,
     device: str,
     compile_mode: str,
+    country: str | None,
     note: str,
     dry_run: bool,
     quiet: bool,
@@ -164,7 +170,7 @@ def compare(
     chosen = load_space(space_name) if space_name else None
     target_device = resolve_device(device)
     loaded = load_data(data, target=target, limit=limit)
-    comparison = Comparison(loaded, chosen or default_space(loaded), recipe, options, target_device, note)
+    comparison = Comparison(loaded, chosen or default_space(loaded), recipe, options, target_device, note, country)
     trials = comparison.trials(range(seeds), only.split(",") if only else ())
     folder = out or Path("studies") / comparison.name
     if dry_run:

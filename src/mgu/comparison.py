@@ -13,7 +13,7 @@ import torch
 from mgu.data import DataSet
 from mgu.errors import InputError
 from mgu.history import Epoch
-from mgu.measure import environment
+from mgu.measure import Meter, environment
 from mgu.report.page import write_report
 from mgu.saving import save_trial
 from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
@@ -36,7 +36,8 @@ UNIT_DEFAULTS = {
 class Comparison:
     """What is compared: the data, the space, the recipe, and MultiGatedUnit's options (gates, prior, form, ...).
 
-    ``note`` is what a reader of the numbers must know of the data; the report shows it beside them.
+    ``note`` is what a reader of the numbers must know of the data; the report shows it beside them. ``country`` (an ISO
+    3166 code of three letters) says where the electricity comes from, for the carbon.
     """
 
     data: DataSet
@@ -45,6 +46,7 @@ class Comparison:
     unit: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
     note: str = ""
+    country: str | None = None
 
     @property
     def name(self) -> str:
@@ -108,15 +110,17 @@ class Comparison:
         return view
 
     def _train(self, trial: Trial, on_epoch: Callable[[Epoch], None]) -> Trained:
-        fitted = fit(
-            trial.architecture,
-            self.data,
-            self.recipe,
-            seed=trial.seed,
-            device=self.device,
-            unit=self.unit,
-            on_epoch=on_epoch,
-        )
+        with Meter(torch.device(self.device), self.country) as meter:
+            fitted = fit(
+                trial.architecture,
+                self.data,
+                self.recipe,
+                seed=trial.seed,
+                device=self.device,
+                unit=self.unit,
+                on_epoch=on_epoch,
+                meter=meter,
+            )
         return Trained(fitted.result, partial(save_trial, fitted, self.data))
 
     def _size(self, architecture: Architecture) -> int:

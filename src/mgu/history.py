@@ -52,6 +52,12 @@ class Flops:
     matrix: int
     every: int
 
+    def __add__(self, other: "Flops") -> "Flops":
+        return Flops(self.matrix + other.matrix, self.every + other.every)
+
+    def __mul__(self, times: int) -> "Flops":
+        return Flops(times * self.matrix, times * self.every)
+
 
 @dataclass(frozen=True)
 class Energy:

@@ -9,12 +9,13 @@ from torch import nn
 
 from mgu.data import DataSet
 from mgu.history import Epoch, Result
+from mgu.measure import Meter
 from mgu.spaces import Architecture
 from mgu.torch.network import build_network
 from mgu.training.denormals import flush_denormals
 from mgu.training.hardening import harden_and_train
 from mgu.training.recipe import Recipe
-from mgu.training.run import Run
+from mgu.training.run import Run, Setting
 from mgu.training.samples import Samples, on_device
 from mgu.training.tasks import Classification
 
@@ -39,6 +40,7 @@ def fit(
     device: str = "cpu",
     unit: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    meter: Meter | None = None,
 ) -> Fitted:
     """Build the network of an architecture and train it; ``unit`` are MultiGatedUnit's options.
 
@@ -49,7 +51,8 @@ def fit(
     fit the data.
 
     An MGU network is trained to its end, and the recipe says after which epoch it is hardened beside. What that gives
-    has a result of its own, with the epochs up to there, the hardening and its own training on its clock.
+    has a result of its own, with the epochs up to there, the hardening and its own training on its clock, and in its
+    operations and its usage; a usage needs a ``meter`` whose ``with`` block the call is in.
     """
     target = torch.device(device)
     flush_denormals()
@@ -64,7 +67,7 @@ def fit(
         return network.to(target).to(memory_format=layout)  # type: ignore[no-any-return, call-overload]
 
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-        run = Run(build, lambda: on_device(data, target), task, recipe, target, seed)
+        run = Run(build, lambda: on_device(data, target), Setting(task, recipe, target, seed, meter))
         result = run.solve(on_epoch, recipe.soft_epochs if is_mgu else 0)
         if not run.snapshot or run.snapshot.epoch == recipe.epochs:
             return Fitted(run.network, result, run.validation)

@@ -2,11 +2,13 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mgu.history import Decision, Epoch, Hardening
+from mgu.torch.flops import forward_flops
 from mgu.torch.harden import compare, decide
 from mgu.torch.latency import compare_latency
 from mgu.torch.network import count_weights
@@ -26,23 +28,31 @@ def harden_and_train(soft: Run, snapshot: Snapshot, on_epoch: Callable[[Epoch], 
     The result has the soft epochs before, the deciding and the training on its clock. The learning rate goes on where
     the snapshot was; the optimizer begins anew. The soft network is as before.
     """
+    setting, recipe = soft.setting, soft.recipe
     was = copy.deepcopy(soft.network)
     was.load_state_dict(snapshot.weights)
-    samples = list(soft.validation.spread(DECIDED_ON).batches())
+    samples = list(soft.validation.spread(DECIDED_ON).batches(DECIDED_ON))
     decided: list[tuple[nn.Module, tuple[Decision, ...]]] = []
+    passes = [1]  # over the samples: the one that tells how the gates open, and one a loss
+
+    def loss(outputs: Tensor, y: Tensor) -> Tensor:
+        passes[0] += 1
+        return soft.task.loss(outputs, y)
 
     def build() -> nn.Module:
-        with autocast(soft.device, soft.recipe.precision):
-            model, decisions = decide(was, samples, soft.task.loss, AS_OPENED)
+        with autocast(setting.device, recipe.precision):
+            model, decisions = decide(was, samples, loss, AS_OPENED)
         decided.append((copy.deepcopy(model), decisions))
-        torch.manual_seed(soft.seed)
+        torch.manual_seed(setting.seed)
         return model
 
     splits = (soft.train_samples, soft.validation, soft.test)
-    run = Run(build, lambda: splits, soft.task, soft.recipe, soft.device, soft.seed, snapshot)
+    run = Run(build, lambda: splits, setting, snapshot)
     result = run.solve(on_epoch)
-    x = soft.validation.x[: soft.recipe.batch_size]
-    with autocast(soft.device, soft.recipe.precision):
+    if result.run_flops:  # known, and so is that of the network with all ways open, whose shorter ways were tried
+        result = replace(result, run_flops=result.run_flops + forward_flops(was, samples[0][0]) * passes[0])
+    x = soft.validation.x[: recipe.batch_size]
+    with autocast(setting.device, recipe.precision):
         compared = compare(was, *decided[0], samples, soft.task.loss)
         latency = compare_latency({"soft": soft.network, "hard": run.network}, x, ROUNDS)
     return run.network, Hardening(

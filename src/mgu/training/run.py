@@ -4,15 +4,17 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch._dynamo  # the first optimizer would import it, on the first trial's clock
 from torch import Tensor, nn
 
-from mgu.history import Epoch, Result
-from mgu.measure import Clock
+from mgu.history import Epoch, Flops, Result, Usage
+from mgu.measure import Clock, Meter, combined
 from mgu.torch.explain import gate_means
 from mgu.torch.latency import latency
+from mgu.training.operations import Operations, count_operations
 from mgu.training.recipe import Recipe
 from mgu.training.samples import EVALUATION_BATCH, Samples, Shuffled, autocast, outputs, predict
 from mgu.training.tasks import Task
@@ -20,16 +22,31 @@ from mgu.training.tasks import Task
 Splits = tuple[Samples, Samples, Samples]
 #: Latency is the median of so many calls.
 ROUNDS = 10
+NOTHING = Flops(0, 0)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run is done under; ``meter`` measures it where there is one."""
+
+    task: Task
+    recipe: Recipe
+    device: torch.device
+    seed: int
+    meter: Meter | None = None
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run as it was after an epoch: its weights, its history so far, and the seconds on its clocks."""
+    """A run as it was after an epoch: its weights, its history so far, the seconds on its clocks, its operations and
+    what its meter had read."""
 
     weights: dict[str, Tensor]
     history: tuple[Epoch, ...] = ()
     train_s: float = 0.0
     compile_s: float = 0.0
+    flops: Flops | None = NOTHING
+    usage: Usage | None = None
 
     @property
     def epoch(self) -> int:
@@ -41,32 +58,30 @@ class Snapshot:
 
 
 class Run:
-    """The training of a network for a task by a recipe. ``build`` and ``splits`` give the network and the samples, on
-    the run's clock; ``before`` is the run that this one goes on from, its epochs and its seconds counted."""
+    """The training of a network. ``build`` and ``splits`` give the network and the samples, on the run's clock;
+    ``before`` is the run that this one goes on from, its epochs and all that it cost counted."""
 
     def __init__(
         self,
         build: Callable[[], nn.Module],
         splits: Callable[[], Splits],
-        task: Task,
-        recipe: Recipe,
-        device: torch.device,
-        seed: int,
+        setting: Setting,
         before: Snapshot | None = None,
     ) -> None:
-        self.task, self.recipe, self.device, self.seed = task, recipe, device, seed
-        self.before = before or Snapshot({})
+        self.setting, self.before = setting, before or Snapshot({})
+        self.task, self.recipe, device = setting.task, setting.recipe, setting.device
+        self.usage = self.before.usage
         self.train_clock, self.compile_clock, self.telling_clock = (Clock(device) for _ in range(3))
         self.begun = self.train_clock.now() - self.before.elapsed_s
         self.network = build()
         self.train_samples, self.validation, self.test = splits()
         self.forward: Callable[[Tensor], Tensor] = self.network
         self.history, self.best, self.snapshot = list(self.before.history), None, None
-        self.order = torch.Generator().manual_seed(seed)
-        self.optimizer = torch.optim.NAdam(self.network.parameters(), lr=recipe.lr, eps=1e-7)
+        self.order = torch.Generator().manual_seed(setting.seed)
+        self.optimizer = torch.optim.NAdam(self.network.parameters(), lr=self.recipe.lr, eps=1e-7)
         done = self.before.epoch * len(self._batches())
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: 1 / (1 + recipe.step_decay * (done + step))
+            self.optimizer, lambda step: 1 / (1 + self.recipe.step_decay * (done + step))
         )
 
     best: Epoch | None
@@ -81,6 +96,7 @@ class Run:
         finished = self.fit(on_epoch, snapshot_after)
         answered = self.predict(self.test) if finished else None
         tts_s = self.train_clock.now() - self.begun - self.apart_s
+        self._read_meter()
         self.network.eval()
         best = self.best if finished else None
         return Result(
@@ -96,6 +112,9 @@ class Run:
             history=tuple(self.history),
             message="" if finished else f"the loss was not finite in epoch {len(self.history) + 1}",
             latency_s=self._latency() if finished else None,
+            step_flops=self.operations.step if self.operations else None,
+            run_flops=self._flops(tested=finished),
+            usage=self.usage,
         )
 
     def fit(self, on_epoch: Callable[[Epoch], None], snapshot_after: int = 0) -> bool:
@@ -131,7 +150,7 @@ class Run:
     def train(self) -> tuple[float, float]:
         """One epoch of training steps: its running mean loss and score."""
         self.network.train()
-        sums = torch.zeros(2, device=self.device)
+        sums = torch.zeros(2, device=self.setting.device)
         with self.train_clock.running():
             for x, y in self._batches():
                 sums += self._step(x, y)
@@ -158,7 +177,7 @@ class Run:
             if self.recipe.compile != "none":
                 self.forward = torch.compile(self.network, mode=self.recipe.compile, dynamic=False)
             self.network.train()
-            for size in self._batches().sizes:
+            for size in set(self._batches().sizes):
                 answered = outputs(self.forward, x[:size], self.recipe.precision)
                 self.task.loss(answered, y[:size]).backward()  # type: ignore[no-untyped-call]
 
@@ -166,7 +185,7 @@ class Run:
     def _undone(self) -> Iterator[None]:
         """Put back weights, statistics, gradients and random state at the end."""
         state = self._weights()
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+        with torch.random.fork_rng(self._gpus):
             yield
         self.network.load_state_dict(state)
         self.optimizer.zero_grad()
@@ -186,11 +205,39 @@ class Run:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.network.state_dict().items()}
 
+    @property
+    def _gpus(self) -> list[torch.device]:
+        return [self.setting.device] if self.setting.device.type == "cuda" else []
+
     def _take_snapshot(self) -> None:
+        self._read_meter()
         self.snapshot = Snapshot(
-            self._weights(), tuple(self.history), self.train_clock.seconds, self.compile_clock.seconds
+            self._weights(),
+            tuple(self.history),
+            self.train_clock.seconds,
+            self.compile_clock.seconds,
+            self._flops(tested=False),
+            self.usage,
         )
 
+    def _read_meter(self) -> None:
+        if self.setting.meter:
+            lap = self.setting.meter.lap()
+            self.usage = combined(self.usage, lap) if self.usage else lap
+
+    def _flops(self, *, tested: bool) -> Flops | None:
+        """All so far, with the test's where it was made; None where they are not known."""
+        if not self.operations or not self.before.flops:
+            return None
+        own = self.operations.epoch * (len(self.history) - self.before.epoch)
+        return self.before.flops + own + (self.operations.test if tested else NOTHING)
+
+    @cached_property
+    def operations(self) -> Operations | None:
+        """What a step, an epoch and the test take; to be read once steps were taken."""
+        batches, loss = self._batches(), self.task.loss
+        return count_operations(self.network, self.optimizer, loss, batches, self.validation, self.test)
+
     def _latency(self) -> float:
-        with autocast(self.device, self.recipe.precision):
+        with autocast(self.setting.device, self.recipe.precision):
             return latency(self.network, self.validation.x[: self.recipe.batch_size], ROUNDS)

@@ -42,15 +42,11 @@ class Shuffled:
     order: torch.Generator
 
     def __len__(self) -> int:
-        return len(self._sizes)
+        return len(self.sizes)
 
     @property
-    def sizes(self) -> set[int]:
-        """The sizes of the batches."""
-        return set(self._sizes)
-
-    @property
-    def _sizes(self) -> list[int]:
+    def sizes(self) -> list[int]:
+        """The size of each batch."""
         whole, left = divmod(len(self.samples), self.size)
         if left == 1 and whole:
             return [self.size] * (whole - 1) + [self.size + 1]
@@ -58,7 +54,7 @@ class Shuffled:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = torch.randperm(len(self.samples), generator=self.order).to(self.samples.y.device)
-        for batch in torch.split(order, self._sizes):
+        for batch in torch.split(order, self.sizes):
             yield self.samples.x[batch], self.samples.y[batch]
 
 
