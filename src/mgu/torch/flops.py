@@ -21,6 +21,8 @@ from mgu.torch.flop_table import Call, flops_of
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Run = Callable[[nn.Module, torch.optim.Optimizer | None], None]
+#: An optimizer's ways to work on all weights at once, or on a device alone: without numbers it goes weight by weight.
+_AT_ONCE = ("foreach", "fused", "capturable")
 
 
 class FlopCounter(TorchDispatchMode):
@@ -112,7 +114,7 @@ def _without_numbers(
     memo = {id(value): _shape_of(value) for value in _tensors(network, optimizer)}
     twin, twin_optimizer = copy.deepcopy((network, optimizer), memo)
     for group in twin_optimizer.param_groups if twin_optimizer else ():
-        group.update({name: False for name in ("foreach", "fused") if name in group})  # one weight after another
+        group.update({way: False for way in _AT_ONCE if way in group})
     return twin, twin_optimizer
 
 
