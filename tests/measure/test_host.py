@@ -3,6 +3,7 @@
 import socket
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -125,6 +126,19 @@ def test_a_method_not_known_here_is_an_estimate(rapl, host, later):
     later(10)
     cpu = by_part(meter.lap())["cpu"]
     assert (cpu.source, cpu.meter) == ("estimated", f"{meter.name}, by a method not known here")
+
+
+def test_codecarbon_does_not_read_the_gpu_as_well(codecarbon, monkeypatch, host):
+    from codecarbon.emissions_tracker import BaseEmissionsTracker
+
+    ready = BaseEmissionsTracker._ensure_hardware_ready
+
+    def with_a_gpu(self):
+        ready(self)
+        self._hardware.append(SimpleNamespace(chip_part="GPU", start=lambda: None, measure_power_and_energy=None))
+
+    monkeypatch.setattr(BaseEmissionsTracker, "_ensure_hardware_ready", with_a_gpu)
+    assert [type(item).__name__ for item in host()._tracker._hardware] == ["RAM", "CPU"]
 
 
 def test_codecarbons_own_failure_is_told(codecarbon, host, monkeypatch):

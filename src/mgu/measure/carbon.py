@@ -1,5 +1,7 @@
 """How much carbon a country's electricity stands for."""
 
+import logging
+
 from mgu.errors import InputError
 
 
@@ -14,6 +16,7 @@ def carbon_intensity(country: str | None) -> float | None:
     """
     if country is None:
         return None
+    silence_codecarbon()
     try:
         from codecarbon.input import DataSource
     except ImportError:
@@ -28,3 +31,8 @@ def carbon_intensity(country: str | None) -> float | None:
             "capital letters (ISO 3166) such as CHE, DEU, FRA, IND or USA, or no country"
         )
     return float(mixes[country]["carbon_intensity"])
+
+
+def silence_codecarbon() -> None:
+    """Have CodeCarbon log nothing, from its import on; a level would be set anew by the import."""
+    logging.getLogger("codecarbon").disabled = True

@@ -1,12 +1,12 @@
 """The energy of the processor and the memory, by CodeCarbon."""
 
-import logging
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from mgu.history import Energy
+from mgu.measure.carbon import silence_codecarbon
 
 #: Seconds after which CodeCarbon reads again: a RAPL counter runs over after 262 kJ, which take some minutes at most.
 READ_S = 15.0
@@ -78,6 +78,8 @@ class CodeCarbonHost:
 
     def start(self) -> None:
         self._tracker.start()
+        # The GPU has a meter of its own, and its driver would be asked twice.
+        self._tracker._hardware = [item for item in self._hardware() if _part(item) != "gpu"]
         self._totals()  # the first time it loads its tables, after it has read its meters
         self._lap_began = self._totals()
 
@@ -112,8 +114,12 @@ class CodeCarbonHost:
         self._read_at = time.monotonic()
         return self._given
 
+    def _hardware(self) -> list[Any]:
+        """What CodeCarbon reads; nothing where it failed."""
+        return list(getattr(self._tracker, "_hardware", ()))
+
     def _energy(self, part: str, kwh: float, totals: Any) -> Energy:
-        hardware = next((item for item in self._tracker._hardware if _part(item) == part), None)
+        hardware = next((item for item in self._hardware() if _part(item) == part), None)
         source, words = METHODS.get(_method(hardware), _UNKNOWN)
         meter = f"{self.name}, {words.format(hardware=hardware, totals=totals)}"
         return Energy(part, kwh, source, meter) if kwh > 0 else Energy(part, None, "absent", f"{meter}: gave nothing")
@@ -129,9 +135,9 @@ def open_host(country: str | None) -> Host:
 
 def _tracker(country: str | None, receiver: CodeCarbonHost) -> Any:
     """CodeCarbon's tracker; what is stated here cannot be changed by a file or variable of CodeCarbon's."""
+    silence_codecarbon()
     from codecarbon import OfflineEmissionsTracker
 
-    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
     return OfflineEmissionsTracker(
         country_iso_code=country,
         region=None,
@@ -139,6 +145,8 @@ def _tracker(country: str | None, receiver: CodeCarbonHost) -> Any:
         cloud_region=None,
         tracking_mode="machine",  # as the counters do
         force_mode_cpu_load=False,
+        rapl_include_dram=False,  # memory is a part of its own
+        rapl_prefer_psys=False,
         pue=1.0,
         wue=0.0,
         force_carbon_intensity_g_co2e_kwh=0.0,  # no carbon from here, so that it never asks a server for today's
