@@ -12,10 +12,11 @@ import torch
 
 from mgu.data import DataSet, Split, load_data
 from mgu.errors import InputError
+from mgu.history import Energy, Usage
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell, load_space
-from mgu.torch import MultiGatedUnit, count_weights, explain
-from mgu.training import Recipe, fit, fitting, hardening, run
+from mgu.torch import MultiGatedUnit, build_network, count_weights, explain, forward_flops, step_flops
+from mgu.training import Recipe, fit, fitting, hardening, operations, run
 from mgu.training.run import Run
 from mgu.training.samples import Samples, Shuffled, on_device, predict
 
@@ -195,6 +196,66 @@ def test_the_soft_network_is_the_same_whether_it_is_hardened_or_not(data):
     assert soft.result.hardening is None
     for one, two in zip(hardened.network.state_dict().values(), soft.network.state_dict().values(), strict=True):
         assert torch.equal(one, two)
+
+
+class Laps:
+    """A meter whose first lap takes 1 s and 1 kWh, its second 10 of each, and its third 100."""
+
+    def __init__(self):
+        self.figures = iter([1.0, 10.0, 100.0])
+
+    def lap(self):
+        figure = next(self.figures)
+        energy = (Energy("cpu", figure, "measured", "a counter"),)
+        return Usage(energy, None, None, 1.0, 1.0, 0.0, figure, None, None, None, figure)
+
+
+def test_usage_of_the_epochs_before_hardening_is_both_networks(data):
+    result = fit(MGU, data, Recipe(epochs=3), meter=Laps()).result
+    soft, hard = result.usage, result.hardening.result.usage
+    assert (soft.measured_kwh, soft.duration_s, soft.memory_peak_mb) == (1 + 10, 1 + 10, 10)
+    assert (hard.measured_kwh, hard.duration_s, hard.memory_peak_mb) == (1 + 100, 1 + 100, 100)
+    assert fit(PLAIN, data, Recipe(epochs=2), meter=Laps()).result.usage.measured_kwh == 1
+    assert fit(PLAIN, data, Recipe(epochs=2)).result.usage is None
+
+
+def test_operations_of_a_run_are_those_of_its_steps_evaluations_and_decisions(data, monkeypatch):
+    counted = {"train": 0, "eval": 0}
+    step, predict_ = Run._step, Run.predict
+
+    def counting_step(self, x, y):
+        counted["train"] += len(y)
+        return step(self, x, y)
+
+    def counting_predict(self, samples):
+        counted["eval"] += len(samples)
+        return predict_(self, samples)
+
+    monkeypatch.setattr(Run, "_step", counting_step)
+    monkeypatch.setattr(Run, "predict", counting_predict)
+    result = fit(PLAIN, data, Recipe(epochs=3, batch_size=50)).result
+    x, y = torch.zeros(50, *data.input_shape), torch.zeros(50, dtype=torch.int64)
+    network = build_network(PLAIN, data.input_shape, len(data.classes))
+    step_matrix, forward_matrix = step_flops(network, x, y).matrix, forward_flops(network, x).matrix
+    assert result.step_flops.matrix == step_matrix
+    assert 50 * result.run_flops.matrix == counted["train"] * step_matrix + counted["eval"] * forward_matrix
+    assert result.run_flops.every > result.run_flops.matrix
+
+    soft = fit(MGU, data, Recipe(epochs=3, batch_size=50)).result
+    hard = soft.hardening
+    one_epoch = soft.run_flops.matrix // 3  # and a third of the test
+    assert hard.result.step_flops.matrix < soft.step_flops.matrix
+    assert hard.result.run_flops.matrix > one_epoch + 2 * 4 * hard.result.step_flops.matrix
+
+
+def test_what_cannot_be_counted_is_not_known(data, monkeypatch):
+    def refuses(*arguments):
+        raise InputError("nothing is known of aten.new")
+
+    monkeypatch.setattr(operations, "step_flops", refuses)
+    result = fit(MGU, data, Recipe(epochs=2)).result
+    assert (result.step_flops, result.run_flops) == (None, None)
+    assert (result.hardening.result.step_flops, result.hardening.result.run_flops) == (None, None)
 
 
 def test_without_an_epoch_left_or_gates_nothing_is_hardened(data):

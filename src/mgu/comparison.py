@@ -13,7 +13,7 @@ import torch
 from mgu.data import DataSet
 from mgu.errors import InputError
 from mgu.history import Epoch
-from mgu.measure import Meter, environment
+from mgu.measure import Meter, carbon_intensity, environment
 from mgu.report.page import write_report
 from mgu.saving import save_trial
 from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
@@ -38,6 +38,8 @@ class Comparison:
 
     ``note`` is what a reader of the numbers must know of the data; the report shows it beside them. ``country`` (an ISO
     3166 code of three letters) says where the electricity comes from, for the carbon.
+
+    Raises InputError for a country whose carbon intensity is not known.
     """
 
     data: DataSet
@@ -47,6 +49,9 @@ class Comparison:
     device: str = "cpu"
     note: str = ""
     country: str | None = None
+
+    def __post_init__(self) -> None:
+        carbon_intensity(self.country)  # one that is not known is refused now
 
     @property
     def name(self) -> str:

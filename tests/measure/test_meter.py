@@ -115,7 +115,7 @@ def worked(seconds):
 
 
 def test_this_machine_as_it_is(codecarbon, monkeypatch):
-    """The process's seconds on the cores lie between those counted inside and outside; 256 MB were taken for a while."""
+    """The process's seconds on the cores lie between those counted inside and outside; 256 MB were taken a while."""
     monkeypatch.setattr(meter, "SAMPLE_S", 0.05)
     outside = time.process_time()
     with Meter(torch.device("cpu"), "CHE") as running:
