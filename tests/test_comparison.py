@@ -21,9 +21,10 @@ from mgu.data import DataSet, Split, load_data
 from mgu.errors import InputError
 from mgu.progress import Silent
 from mgu.report.architecture import architecture_figure
+from mgu.report.tables import summarise
 from mgu.spaces import load_space, parse_space
 from mgu.study.ledger import read_study
-from mgu.torch import build_network, explain
+from mgu.torch import build_network, count_weights, explain
 from mgu.training import Recipe, fit
 from mgu.training.samples import on_device
 
@@ -177,6 +178,41 @@ def test_only_and_more_seeds_extend_a_study(comparison, tmp_path):
     assert view.records[:2] == first
     with pytest.raises(InputError, match=r"no model matches 'MNI\*'; the models of this space: TINY_001, TINY_002"):
         comparison.trials([0], ["MNI*"])
+
+
+def test_a_rival_is_trained_beside_the_grid_and_mgu_and_changes_nothing_of_theirs(comparison, tmp_path):
+    before = comparison.run(tmp_path, comparison.trials([0]), Silent())
+    rivalled = replace(comparison, rivals=("switchable",))
+    assert rivalled.settings() == comparison.settings()
+    trials = rivalled.trials([0])
+    names = ["TINY_001", "TINY_002", "TINY_MGU_001", "TINY_SN_001", "TINY_SN_002"]
+    assert [trial.model_name for trial in trials] == names
+    assert [trial.model_name for trial in rivalled.trials([0], ["*_SN_*"])] == names[3:]
+    view = rivalled.run(tmp_path, trials, Silent())
+    assert view.records[:3] == before.records
+    rivals = view.records[3:]
+    assert [(r.trial.kind, r.trial.norm, r.trial.residual, r.status) for r in rivals] == [
+        ("rival", "sn", "0", "finished"),
+        ("rival", "sn", "1", "finished"),
+    ]
+    found, summary = summarise(view), summarise(before)
+    assert (found.grid_cost, found.best_plain.model_name) == (summary.grid_cost, summary.best_plain.model_name)
+    assert (found.plain_models, found.grid_size, found.complete) == (2, 2, True)
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
+    assert sorted(row["model_name"] for row in rows) == sorted([*names, "TINY_MGU_001 hardened"])
+    cost = sum(record.result.tts_s for record in rivals)
+    times = f"grid {summary.grid_cost.total_s / cost:.2f} times as expensive"
+    assert times in (tmp_path / "report.md").read_text()
+    for record in rivals:
+        network = build_network(record.trial.architecture, (1, 8, 8), 10)
+        network.load_state_dict(load_file(tmp_path / "trials" / f"{record.trial.model_name}-seed0/weights.safetensors"))
+        assert count_weights(network) == record.trial.model_size
+        assert record.result.latency_s > 0
+
+
+def test_an_unknown_rival_is_refused_before_anything_trains(comparison):
+    with pytest.raises(InputError, match="unknown rival 'none'; allowed: switchable"):
+        replace(comparison, rivals=["none"]).trials([0])
 
 
 def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_lost(comparison, tmp_path):

@@ -72,6 +72,13 @@ def test_the_smallest_cervigram_image_is_the_one_its_file_states():
         space.check((3, 446, 446))
 
 
+def test_cells_with_switchable_normalization():
+    text = OWN.replace('"bn_pre"', '"sn", "sn+residual"', 1)
+    cells = parse_space(text, "own").cells
+    assert {Cell("sn", False), Cell("sn", True)} <= set(cells)
+    assert [str(cell) for cell in cells if cell.norm == "sn"] == ["sn", "sn+residual"]
+
+
 def test_ones_own_space(tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(OWN)

@@ -7,6 +7,7 @@ import pytest
 import reference
 from mgu.errors import InputError
 from mgu.wiring import (
+    CELL_NORMS,
     FORMS,
     NORMS,
     PROCESSORS,
@@ -26,6 +27,7 @@ from mgu.wiring import (
 def terms(chain):
     """What a chain without gates computes, as text."""
     symbols = {"layer": "L", "bypass": "t", "activation": "A", "batch_norm": "BN", "layer_norm": "LN"}
+    symbols["switchable_norm"] = "SN"
 
     def apply(op, *inputs):
         return " + ".join(inputs) if op.kind == "add" else f"{symbols.get(op.kind, op.kind)}({inputs[0]})"
@@ -56,6 +58,12 @@ def test_the_32_decisions_give_the_8_cells_and_the_bypass(form):
 @pytest.mark.parametrize(("norm", "residual"), PLAIN)
 def test_a_cell_is_what_the_grid_calls_it(norm, residual):
     assert terms(cell_chain(norm, residual)) == PLAIN[norm, residual]
+
+
+def test_switchable_normalization_stands_where_batch_norm_stands_before_the_activation():
+    assert terms(cell_chain("sn", False)) == "A(SN(L(x)))"
+    assert terms(cell_chain("sn", True)) == "A(SN(L(x))) + t(x)"
+    assert {norm for norm, _ in PLAIN} | {"sn"} == set(CELL_NORMS)
 
 
 def test_the_code_form_is_the_listing_of_section_4_2():
@@ -169,7 +177,8 @@ def test_a_processor_with_the_name_of_a_value_is_named(monkeypatch):
     [
         (lambda: harden(FORMS["code"], {"no": "x"}), "no gate 'no'; its gates: bn_order, bn_ln, norm, residual, skip"),
         (lambda: harden(FORMS["code"], {"norm": "ln"}), "'norm' cannot pass on 'ln'; allowed: bn_ln or no_norm"),
-        (lambda: cell_chain("batch", False), f"unknown norm 'batch'; allowed: {', '.join(NORMS)}"),
+        (lambda: cell_chain("batch", False), f"unknown norm 'batch'; allowed: {', '.join(CELL_NORMS)}"),
+        (lambda: cell_decision("sn", False), f"unknown norm 'sn'; allowed: {', '.join(NORMS)}"),
         (lambda: form_chain("prose"), "unknown form 'prose'; allowed: code, equations"),
         (lambda: prior_logits("odd", "code"), "unknown prior 'odd'; allowed: plain, neutral"),
         (lambda: prior_logits([1, 2, 3, 4], "code"), "prior has 4 numbers; it needs 5"),

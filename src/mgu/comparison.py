@@ -1,6 +1,6 @@
-"""The main job: one MGU network against the whole grid, on one data set, as a study."""
+"""The main job: one MGU network against the whole grid, and rivals beside them, on one data set, as a study."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
 from functools import partial
@@ -19,6 +19,7 @@ from mgu.saving import save_trial
 from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
 from mgu.study.ledger import Ledger
 from mgu.study.runner import Listener, Trained, run, trial_folder
+from mgu.study.trained_rivals import rival_models
 from mgu.study.trial import StudyView, Trial
 from mgu.torch.network import model_size
 from mgu.torch.unit import MultiGatedUnit
@@ -37,7 +38,9 @@ class Comparison:
     """What is compared: the data, the space, the recipe, and MultiGatedUnit's options (gates, prior, form, ...).
 
     ``note`` is what a reader of the numbers must know of the data; the report shows it beside them. ``country`` (an ISO
-    3166 code of three letters) says where the electricity comes from, for the carbon.
+    3166 code of three letters) says where the electricity comes from, for the carbon. ``rivals`` are names of
+    ``mgu.study.trained_rivals.TRAINED_RIVALS``, to be trained too: they change no other trial's result, and a study can
+    have them added later.
 
     Raises InputError for a country whose carbon intensity is not known.
     """
@@ -49,6 +52,7 @@ class Comparison:
     device: str = "cpu"
     note: str = ""
     country: str | None = None
+    rivals: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         carbon_intensity(self.country)  # one that is not known is refused now
@@ -80,15 +84,19 @@ class Comparison:
         }
 
     def trials(self, seeds: Iterable[int], only: Iterable[str] = ()) -> list[Trial]:
-        """The trials of these seeds, seed by seed; ``only`` keeps the models whose name matches one of the patterns.
+        """The trials of these seeds, seed by seed, the rivals last; ``only`` keeps the models whose name matches one of
+        the patterns.
 
-        Raises InputError where a layout does not fit the data, or where a pattern matches no model.
+        Raises InputError where a layout does not fit the data, for an unknown rival, or where a pattern matches no
+        model.
         """
         self.space.check(self.data.input_shape)
-        every = self.space.models()
+        of_rivals = rival_models(self.rivals, self.space)
+        rivals = {name: rival for name, (rival, _) in of_rivals.items()}
+        every = self.space.models() | {name: architecture for name, (_, architecture) in of_rivals.items()}
         sizes = {name: self._size(architecture) for name, architecture in every.items()}  # all, to check their options
         models = _selected(every, list(only))
-        return [Trial(name, models[name], sizes[name], seed) for seed in seeds for name in models]
+        return [Trial(name, models[name], sizes[name], seed, rivals.get(name, "")) for seed in seeds for name in models]
 
     def run(self, folder: Path, trials: list[Trial], listener: Listener, command: str | None = None) -> StudyView:
         """Train what is not yet done of the trials in the study in ``folder``, write the report there, and return the
@@ -151,7 +159,7 @@ def default_space(data: DataSet) -> SearchSpace:
 
 def drop_weights(folder: Path, view: StudyView) -> None:
     """Delete the weights of all plain trials but the one with the best validation: a grid would fill the disk."""
-    plain = [record for record in view.records if not record.trial.is_mgu and record.status == "finished"]
+    plain = [record for record in view.records if record.trial.kind == "plain" and record.status == "finished"]
     accuracy = [record.result.val_score or 0.0 for record in plain if record.result]
     best = plain[accuracy.index(max(accuracy))] if plain else None
     for record in plain:

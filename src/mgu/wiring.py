@@ -86,6 +86,11 @@ NORMS: Mapping[str, Mapping[str, str]] = {
     "no_norm": {"norm": "no_norm"},
 }
 
+#: Norms of cells that are no decision of the chain: each an operation of its kind in the place of BN in A(BN(L)).
+STAND_INS: Mapping[str, str] = {"sn": "switchable_norm"}
+#: All norms that a plain cell may have.
+CELL_NORMS = (*NORMS, *STAND_INS)
+
 
 @dataclass(frozen=True)
 class Processor:
@@ -209,10 +214,16 @@ def cell_decision(norm: str, residual: bool) -> dict[str, str]:
 
 
 def cell_chain(norm: str, residual: bool) -> Chain:
-    """The plain cell of the grid: the code form with every gate decided.
+    """The plain cell of a grid: the code form with every gate decided.
 
-    ``norm`` is one of bn_pre A(BN(L)), bn_post BN(A(L)), ln LN(A(L)), no_norm A(L); ``residual`` adds the bypass.
+    ``norm`` is one of bn_pre A(BN(L)), bn_post BN(A(L)), ln LN(A(L)), no_norm A(L), and sn A(SN(L)), which is bn_pre's
+    cell with switchable normalization for BN; ``residual`` adds the bypass. Raises InputError for an unknown norm.
     """
+    if norm not in CELL_NORMS:
+        raise InputError(f"unknown norm {norm!r}; allowed: {', '.join(CELL_NORMS)}")
+    if norm in STAND_INS:
+        chain = harden(FORMS["code"], cell_decision("bn_pre", residual))
+        return tuple(_stood_in(node, "bn", norm) for node in chain)
     return harden(FORMS["code"], cell_decision(norm, residual))
 
 
@@ -280,6 +291,11 @@ def _with_processors(chain: Chain, names: Sequence[str]) -> Chain:
                 kept += [_rewired(Op(name, name, (processor.reads,)), alias), _rewired(gate, alias)]
                 alias[node.name] = gate.name
     return tuple(kept)
+
+
+def _stood_in(node: Node, place: str, norm: str) -> Node:
+    """The operation ``norm`` instead of the one named ``place``, and for whoever reads that."""
+    return Op(norm, STAND_INS[norm], node.inputs) if node.name == place else _rewired(node, {place: norm})
 
 
 def _rewired(node: Node, alias: Mapping[str, str]) -> Node:

@@ -19,6 +19,7 @@ def make_record(
     *,
     seed: int = 0,
     cell: str | None = "ln",
+    rival: str = "",
     status: str = "finished",
     tts: float = 100.0,
     train: float | None = None,
@@ -29,8 +30,8 @@ def make_record(
     message: str = "",
     history: tuple[Epoch, ...] = (),
 ) -> Record:
-    """One record; ``cell=None`` is an MGU network's."""
-    trial = Trial(name, Architecture(LAYOUT, Cell.of(cell) if cell else None), size, seed)
+    """One record; ``cell=None`` is an MGU network's, or a rival's of that name."""
+    trial = Trial(name, Architecture(LAYOUT, Cell.of(cell) if cell else None), size, seed, rival)
     if status not in ENDED:
         return Record(trial, status, attempts=int(status == "running"), lost_s=lost)
     best = max(range(len(history)), key=lambda i: history[i].val_score) + 1 if history else None

@@ -247,6 +247,7 @@ def test_trial_rows_have_the_columns_in_order(whole_study):
     )  # fmt: skip
     assert COLUMNS[9:] == (
         "seed", "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message", "latency_s",
+        "kind",
     )  # fmt: skip
 
 

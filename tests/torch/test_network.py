@@ -116,6 +116,38 @@ def test_a_plain_network_is_the_papers_listing(norm, residual, training):
     torch.testing.assert_close(network(x), listing(x), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("residual", [True, False])
+def test_with_all_of_its_weight_on_batch_norm_an_sn_network_is_the_bn_pre_one(residual, training):
+    torch.manual_seed(0)
+    networks = [
+        build_network(
+            Architecture(Layout(3, 1, 2, math.inf, 2), Cell(norm, residual), dropout=0.0, start_filters=4),
+            (1, 12, 12),
+            5,
+        ).train(training)
+        for norm in ("sn", "bn_pre")
+    ]
+    own, other = (network.state_dict() for network in networks)
+    for name in other:
+        if "num_batches_tracked" not in name:
+            other[name].copy_(own[name.replace(".bn.", ".sn.")])
+    with torch.no_grad():
+        for i in range(3):
+            norm = networks[0][i].operations["sn"]
+            norm.mean_logits[-1] = norm.var_logits[-1] = 60.0
+    x = torch.randn(8, 1, 12, 12)
+    torch.testing.assert_close(networks[0](x), networks[1](x), rtol=1e-4, atol=1e-5)
+
+
+def test_an_sn_network_has_six_weights_a_layer_more_than_bn_pre_and_of_features_four():
+    def size(norm, shape):
+        return model_size(Architecture(Layout(3, 1, 2, math.inf, 2), Cell(norm, True)), shape, 5)
+
+    assert size("sn", (1, 12, 12)) - size("bn_pre", (1, 12, 12)) == 3 * 6
+    assert size("sn", (7,)) - size("bn_pre", (7,)) == 3 * 4
+
+
 def test_kernels_start_glorot_uniform_and_biases_at_zero():
     torch.manual_seed(0)
     network = build_network(
@@ -131,7 +163,7 @@ def test_kernels_start_glorot_uniform_and_biases_at_zero():
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 20), (2, 20, 20), (1, 12, 12, 12)])
-@pytest.mark.parametrize("cell", [None, Cell("ln", True)])
+@pytest.mark.parametrize("cell", [None, Cell("ln", True), Cell("sn", True)])
 def test_networks_over_0_to_3_position_axes(shape, cell):
     architecture = Architecture(Layout(3, 1, 2, math.inf, 1.5), cell, start_filters=4)
     network = build_network(architecture, shape, 3)

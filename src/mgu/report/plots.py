@@ -25,7 +25,7 @@ from mgu.report.summary import Row, Summary
 from mgu.study.trial import Record, StudyView
 
 MGU_COLOUR = "#D55E00"
-NORM_COLOURS = {"no_norm": "#000000", "ln": "#0072B2", "bn_post": "#CC79A7", "bn_pre": "#009E73"}
+NORM_COLOURS = {"no_norm": "#000000", "ln": "#0072B2", "bn_post": "#CC79A7", "bn_pre": "#009E73", "sn": "#56B4E9"}
 #: What an MGU model has for a norm, which it learns; and what stands for it where the model was hardened.
 NOT_PLAIN, HARDENED = "N/A", "hardened"
 _MGU_LABELS = {NOT_PLAIN: "MGU", HARDENED: "MGU hardened"}

@@ -18,7 +18,7 @@ class Row:
     over those that ended, however they ended. ``rank`` is None where none finished. ``status`` is the one its trials
     share, or how many have which ("2 finished, 1 diverged"). ``missed`` of its trials diverged or failed. ``val_loss``
     is the mean validation loss of the best epochs, ``latency_s`` the mean seconds of a batch in evaluation mode. The
-    row of what an MGU network was hardened to is MGU's too."""
+    row of what an MGU network was hardened to is MGU's too. ``kind`` is "plain", "mgu" or "rival"."""
 
     rank: int | None
     model_name: str
@@ -36,8 +36,12 @@ class Row:
     test_score: MeanSd | None
     latency_s: float | None
     status: str
-    is_mgu: bool
+    kind: str
     is_hardened: bool
+
+    @property
+    def is_mgu(self) -> bool:
+        return self.kind == "mgu"
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,25 @@ class Hardened:
 
 
 @dataclass(frozen=True)
+class RivalResult:
+    """A trained rival: its title, the row of its best model, what all of its models cost together, since picking one of
+    several is a search, and the grid's cost over the same seeds."""
+
+    title: str
+    best: Row | None
+    cost: Cost | None
+    grid_cost: Cost | None
+
+
+@dataclass(frozen=True)
 class Summary:
     """A study in numbers. ``rows`` are best first by mean validation accuracy, of equals the one with the lower
     validation loss; then the models that missed a seed (diverged or failed), those none of whose trials finished, and
     those none of whose trials ended. Costs and the speed-up are over the seeds that both sides have. ``ties`` is how
     many plain models are as accurate as the best one, itself counted. ``best_mgu`` and ``best_plain`` are the two
     compared; ``all_mgu_cost`` is of all MGU models together, since picking one of several is a search too. ``hardened``
-    is what the best MGU model was hardened to, a row of its own."""
+    is what the best MGU model was hardened to, a row of its own. ``trained_rivals`` have rows too, and are neither
+    plain models of the grid nor MGU."""
 
     rows: tuple[Row, ...]
     best_mgu: Row | None
@@ -100,6 +116,7 @@ class Summary:
     val_margin: Margin
     test_margin: Margin
     hardened: "Hardened | None"
+    trained_rivals: tuple[RivalResult, ...]
     ended: int
     total: int
     plain_models: int
@@ -148,9 +165,14 @@ class Summary:
         """The mean of ``test_margin``, in points; None where no seed was finished by both."""
         return self.test_margin.mean
 
+    def speed_up_rival(self, rival: RivalResult) -> float | None:
+        """How many times a rival's cost the grid's is, over the same seeds; None unless the study is complete."""
+        return self._ratio(rival.grid_cost, rival.cost)
+
     def _speed_up(self, cost: Cost | None) -> float | None:
-        if not self.complete or not self.grid_cost or not cost or not cost.total_s:
+        return self._ratio(self.grid_cost, cost)
+
+    def _ratio(self, grid: Cost | None, cost: Cost | None) -> float | None:
+        if not self.complete or not grid or not cost or not cost.total_s or grid.seeds != cost.seeds:
             return None
-        if self.grid_cost.seeds != cost.seeds:
-            return None
-        return self.grid_cost.total_s / cost.total_s
+        return grid.total_s / cost.total_s

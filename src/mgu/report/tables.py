@@ -8,13 +8,14 @@ from statistics import fmean, stdev
 from typing import Any
 
 from mgu.history import Result
-from mgu.report.summary import Cost, Hardened, Margin, MeanSd, Row, Summary
+from mgu.report.summary import Cost, Hardened, Margin, MeanSd, RivalResult, Row, Summary
+from mgu.study.trained_rivals import title
 from mgu.study.trial import ENDED, Record, StudyView
 
 #: The columns of ``trial_rows``, in order.
 COLUMNS = (
     "model_name", "layout", "norm", "residual", "model_size", "tts_s", "train_acc", "val_acc", "test_acc", "seed",
-    "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message", "latency_s",
+    "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message", "latency_s", "kind",
 )  # fmt: skip
 
 
@@ -29,12 +30,12 @@ def summarise(view: StudyView) -> Summary:
     of_hardened = [_row(records, is_hardened=True) for records in hardened.values() if records]
     rows = _ranked([*(_row(records) for records in models.values()), *of_hardened])
     best_mgu = next((row for row in rows if row.rank and row.is_mgu and not row.is_hardened), None)
-    best_plain = next((row for row in rows if row.rank and not row.is_mgu), None)
+    best_plain = next((row for row in rows if row.rank and row.kind == "plain"), None)
     of_mgu = models.get(best_mgu.model_name, []) if best_mgu else []
     of_plain = models.get(best_plain.model_name, []) if best_plain else []
-    plain = [record for record in view.records if not record.trial.is_mgu]
+    plain = [record for record in view.records if record.trial.kind == "plain"]
     shared = _whole_seeds(plain) & _whole_seeds(of_mgu)
-    tied = [row for row in rows if best_plain and not row.is_mgu and row.rank and not row.missed]
+    tied = [row for row in rows if best_plain and row.kind == "plain" and row.rank and not row.missed]
     data = view.settings.get("data")
     sizes = data if isinstance(data, Mapping) else {}
     return Summary(
@@ -47,9 +48,10 @@ def summarise(view: StudyView) -> Summary:
         val_margin=_margin(of_mgu, of_plain, "val_score"),
         test_margin=_margin(of_mgu, of_plain, "test_score"),
         hardened=_hardened(rows, of_mgu, of_plain, shared),
+        trained_rivals=_trained_rivals(rows, view.records, plain),
         ended=sum(record.status in ENDED for record in view.records),
         total=len(view.records),
-        plain_models=sum(not row.is_mgu for row in rows),
+        plain_models=sum(row.kind == "plain" for row in rows),
         grid_size=view.grid_size,
         ties=sum(_accuracy(row) == _accuracy(best_plain) for row in tied),
         validation_size=sizes.get("validation"),
@@ -73,7 +75,10 @@ def trial_rows(view: StudyView) -> list[dict[str, Any]]:
 def _trial_row(record: Record) -> dict[str, Any]:
     result = record.result
     known = {
-        **{name: getattr(record.trial, name) for name in ("model_name", "layout", "norm", "residual", "model_size")},
+        **{
+            name: getattr(record.trial, name)
+            for name in ("model_name", "layout", "norm", "residual", "model_size", "kind")
+        },
         **{name: _round(getattr(result, name, None), 3) for name in ("tts_s", "train_s", "compile_s")},
         "latency_s": _round(result.latency_s if result else None, 6),
         **{f"{split}_acc": _round(_percent(record, f"{split}_score"), 4) for split in ("train", "val", "test")},
@@ -110,7 +115,7 @@ def _row(records: Sequence[Record], *, is_hardened: bool = False) -> Row:
     statuses = Counter(record.status for record in records)
     return Row(
         rank=None,
-        **{name: getattr(trial, name) for name in ("model_name", "layout", "norm", "residual", "model_size", "is_mgu")},
+        **{name: getattr(trial, name) for name in ("model_name", "layout", "norm", "residual", "model_size", "kind")},
         seeds=statuses["finished"],
         missed=statuses["diverged"] + statuses["failed"],
         trials=len(records),
@@ -237,6 +242,25 @@ def _hardened(
         val_change=val_change,
         test_change=_margin(records, of_mgu, "test_score"),
         warnings=tuple((seed, hardening.warning) for seed, hardening in facts if hardening.warning and seed in worse),
+    )
+
+
+def _trained_rivals(rows: Sequence[Row], records: Sequence[Record], plain: Sequence[Record]) -> tuple[RivalResult, ...]:
+    by_rival: dict[str, list[Record]] = {}
+    for record in records:
+        if record.trial.rival:
+            by_rival.setdefault(record.trial.rival, []).append(record)
+    return tuple(_rival_result(name, rows, of_rival, plain) for name, of_rival in by_rival.items())
+
+
+def _rival_result(name: str, rows: Sequence[Row], of_rival: Sequence[Record], plain: Sequence[Record]) -> RivalResult:
+    models = {record.trial.model_name for record in of_rival}
+    shared = _whole_seeds(plain) & _whole_seeds(of_rival)
+    return RivalResult(
+        title=title(name),
+        best=next((row for row in rows if row.rank and row.model_name in models), None),
+        cost=_cost(of_rival, shared),
+        grid_cost=_cost(plain, shared),
     )
 
 

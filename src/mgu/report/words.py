@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mgu.report.summary import Cost, Hardened, Margin, MeanSd, Row, Summary
+from mgu.report.summary import Cost, Hardened, Margin, MeanSd, RivalResult, Row, Summary
 
 UNKNOWN = "-"
 MGU_MARK = "◀ MGU"
@@ -110,7 +110,7 @@ def no_speed_up(summary: Summary) -> str:
         return f"partial: {run}; no speed-up is claimed before all are"
     if not summary.best_mgu:
         return "no speed-up is claimed, since no MGU model finished"
-    if all(row.is_mgu for row in summary.rows):
+    if not any(row.kind == "plain" for row in summary.rows):
         return "no speed-up is claimed, since no plain model was run"
     if summary.grid_cost and summary.mgu_cost and summary.grid_cost.seeds != summary.mgu_cost.seeds:
         return "no speed-up is claimed, since no seed was run on the MGU model and every plain one"
@@ -132,6 +132,7 @@ def facts(summary: Summary) -> dict[str, str]:
         name = f"Speed-up with all {summary.all_mgu_cost.models} MGU models counted"
         known[name] = f"{summary.speed_up_all_mgu:.2f}; they took {_cost(summary.all_mgu_cost)}"
     known |= _hardened(summary)
+    known |= {rival.title: _rival(summary, rival) for rival in summary.trained_rivals}
     costs = {"grid": summary.grid_cost, "MGU": summary.mgu_cost}
     if any(cost and cost.compile_s for cost in costs.values()):
         compiled = (f"{name} {seconds(cost.compile_s)}" for name, cost in costs.items() if cost)
@@ -180,10 +181,21 @@ def _hardened(summary: Summary) -> dict[str, str]:
     return known | {f"Hardened, warning at seed {seed}": text for seed, text in hard.warnings}
 
 
+def _rival(summary: Summary, rival: RivalResult) -> str:
+    """What a trained rival reached, what that cost, and what the grid costs in its terms."""
+    if not rival.best:
+        return "no model has finished"
+    reached = f"{percent(rival.best.val_score)} validation, {percent(rival.best.test_score)} test"
+    speed_up = summary.speed_up_rival(rival)
+    dearer = f", grid {speed_up:.2f} times as expensive" if speed_up else ""
+    return f"{reached} ({rival.best.model_name}), cost {_cost(rival.cost)}{dearer}"
+
+
 def _accuracy(summary: Summary) -> str:
     mgu, plain = summary.best_mgu, summary.best_plain
     if not mgu and not plain:
-        return "No trial has finished."
+        rivals = any(rival.best for rival in summary.trained_rivals)
+        return "No plain or MGU model has finished." if rivals else "No trial has finished."
     if not mgu or not plain:
         row, missing = (mgu, "plain") if mgu else (plain, "MGU")
         return f"{_reached(row)}; no {missing} model has finished."

@@ -12,7 +12,7 @@ from typing import Any
 
 from mgu.errors import InputError
 from mgu.layouts import LayerPlan, Layout, plan_layers
-from mgu.wiring import NORMS
+from mgu.wiring import CELL_NORMS
 
 #: No count in a space (filters, kernel, classes, positions) may be larger.
 MAX_COUNT = 1_000_000
@@ -29,8 +29,8 @@ class Cell:
     def of(cls, text: str) -> "Cell":
         """Read ``norm`` or ``norm+residual``; raise InputError for anything else."""
         norm, plus, residual = text.partition("+")
-        if norm not in NORMS or (plus and residual != "residual"):
-            raise InputError(f'unknown cell {text!r}; allowed: {", ".join(NORMS)}, each alone or with "+residual"')
+        if norm not in CELL_NORMS or (plus and residual != "residual"):
+            raise InputError(f'unknown cell {text!r}; allowed: {", ".join(CELL_NORMS)}, each alone or with "+residual"')
         return cls(norm, bool(plus))
 
     def __str__(self) -> str:

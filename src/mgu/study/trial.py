@@ -17,17 +17,26 @@ ENDED = ("finished", "diverged", "failed")
 class Trial:
     """One training run: an architecture and a seed.
 
-    ``model_size`` counts all weights, batch norm's running statistics included (as Keras does).
+    ``model_size`` counts all weights, batch norm's running statistics included (as Keras does). ``rival`` names the
+    trained rival that it is a model of; it is empty for the grid's models and for MGU's.
     """
 
     model_name: str
     architecture: Architecture
     model_size: int
     seed: int
+    rival: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it is trained for: "plain" as a model of the grid, "mgu", or "rival" as neither."""
+        if self.rival:
+            return "rival"
+        return "plain" if self.architecture.cell else "mgu"
 
     @property
     def is_mgu(self) -> bool:
-        return self.architecture.cell is None
+        return self.kind == "mgu"
 
     @property
     def layout(self) -> str:
@@ -44,11 +53,13 @@ class Trial:
         return str(int(self.architecture.cell.residual)) if self.architecture.cell else "N/A"
 
     def key(self, settings: Mapping[str, Any]) -> str:
-        """What tells the trial from all others: the SHA-256 of its architecture, its seed and ``identity(settings)``.
+        """What tells the trial from all others: the SHA-256 of its architecture, its seed, ``identity(settings)``, and
+        its rival where it is of one.
 
         Raises TypeError where a setting is not plain JSON data.
         """
         known = {"architecture": asdict(self.architecture), "seed": self.seed, "settings": identity(settings)}
+        known |= {"rival": self.rival} if self.rival else {}
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 

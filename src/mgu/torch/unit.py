@@ -14,6 +14,7 @@ from mgu.torch.layers import Wrapped
 from mgu.torch.mixture import Mixture, blends
 from mgu.torch.norms import BatchNorm, LayerNorm
 from mgu.torch.processors import GroupNorm, InstanceNorm, RMSNorm, SqueezeExcite
+from mgu.torch.switchable import SwitchableNorm
 from mgu.torch.together import alike
 from mgu.wiring import INPUT, Chain, Gate, Op, evaluate, form_chain, prior_logits
 from mgu.wiring import gates as chain_gates
@@ -55,6 +56,7 @@ OPERATIONS: dict[str, Callable[[Wrapped, nn.Module], nn.Module]] = {
     "group_norm": _over_channels(GroupNorm),
     "instance_norm": _over_channels(InstanceNorm),
     "squeeze_excite": _over_channels(SqueezeExcite),
+    "switchable_norm": _over_channels(SwitchableNorm),
     "add": lambda wrapped, activation: Add(),
 }
 

@@ -1,0 +1,76 @@
+"""The models of trained rivals, and what tells their trials from others."""
+
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from mgu.errors import InputError
+from mgu.spaces import Cell, load_space
+from mgu.study.ledger import FILE, Ledger, read_study
+from mgu.study.trained_rivals import TRAINED_RIVALS, rival_models, title
+from mgu.study.trial import Trial
+
+RESULTS = Path(__file__).parents[2] / "results"
+SETTINGS = {"training": {"epochs": 3}}
+
+
+def test_switchable_normalization_has_the_mgu_networks_layouts():
+    space = load_space("mnist")
+    found = rival_models(["switchable"], space)
+    mgu = space.models()["MNI_MGU_001"]
+    assert found == {
+        "MNI_SN_001": ("switchable", replace(mgu, cell=Cell("sn", False))),
+        "MNI_SN_002": ("switchable", replace(mgu, cell=Cell("sn", True))),
+    }
+    several = replace(space, mgu_layouts=space.layouts)
+    layouts = [architecture.layout for _, architecture in rival_models(["switchable"], several).values()]
+    assert layouts == [layout for layout in space.layouts for _ in range(2)]
+    assert rival_models([], space) == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["switching"], "unknown rival 'switching'; allowed: switchable"),
+        (["switchable", "switchable"], "rival 'switchable' is named more than once"),
+        ("switchable", r"rivals must be a sequence of names, such as \['switchable'\]"),
+    ],
+)
+def test_what_is_refused(names, message):
+    with pytest.raises(InputError, match=message):
+        rival_models(names, load_space("digits"))
+
+
+def test_titles():
+    assert title("switchable") == TRAINED_RIVALS["switchable"].title == "Switchable Normalization"
+    assert title("no longer known") == "no longer known"
+
+
+def test_a_rivals_trial_is_none_of_the_grids_with_the_same_cell(tmp_path):
+    _, architecture = rival_models(["switchable"], load_space("digits"))["DIG_SN_001"]
+    plain = Trial("DIG_025", architecture, 10, 0)
+    rival = replace(plain, model_name="DIG_SN_001", rival="switchable")
+    unit = replace(plain, model_name="DIG_MGU_001", architecture=replace(architecture, cell=None))
+    assert [trial.kind for trial in (plain, rival, unit)] == ["plain", "rival", "mgu"]
+    assert [trial.is_mgu for trial in (plain, rival, unit)] == [False, False, True]
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        ledger.add([plain, unit, rival], SETTINGS)
+    assert [record.trial for record in read_study(tmp_path).records] == [plain, unit, rival]
+
+
+@pytest.mark.parametrize("study", sorted(path.parent.name for path in RESULTS.glob(f"*/{FILE}")))
+def test_published_studies_keep_their_trials_where_a_rival_is_added(study, tmp_path):
+    """A published study, copied since reading may write beside it."""
+    shutil.copy(RESULTS / study / FILE, tmp_path)
+    before = read_study(tmp_path)
+    assert before.records
+    assert {record.trial.rival for record in before.records} == {""}
+    model = replace(before.records[0].trial, model_name="X_SN_001", rival="switchable")
+    with Ledger.open(tmp_path, before.settings) as ledger:
+        keys = ledger.add([*(record.trial for record in before.records), model], before.settings)
+        assert [ledger.record(key) for key in keys[:-1]] == list(before.records)
+    after = read_study(tmp_path).records
+    assert after[:-1] == before.records
+    assert asdict(after[-1].trial) == asdict(model)
