@@ -14,6 +14,9 @@ from mgu.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+#: By column name, its values as their kind is read, (rows,).
+Cells = Mapping[str, NDArray[Any]]
+
 #: Where rows lie that come from no file.
 ROWS = Place("the rows", "by the index of the frame")
 
@@ -96,13 +99,14 @@ class TableFeatures:
         """
         return self.encode(read_cells(frame, {column.name: column.kind for column in self.columns}, place))
 
-    def encode(self, cells: "pd.DataFrame") -> NDArray[np.float32]:
+    def encode(self, cells: Cells) -> NDArray[np.float32]:
         """The same from what ``read_cells`` returned."""
-        x = np.empty((len(cells), len(self.names)), dtype=np.float32)
+        rows = len(cells[self.columns[0].name])
+        x = np.empty((rows, len(self.names)), dtype=np.float32)
         start = 0
         for column in self.columns:
             stop = start + len(column.names)
-            x[:, start:stop] = column.encode(cells[column.name].to_numpy())
+            x[:, start:stop] = column.encode(cells[column.name])
             start = stop
         return x
 
@@ -121,10 +125,8 @@ class TableFeatures:
             ) from None
 
 
-def read_cells(frame: "pd.DataFrame", kinds: Mapping[str, str], place: Place) -> "pd.DataFrame":
+def read_cells(frame: "pd.DataFrame", kinds: Mapping[str, str], place: Place) -> Cells:
     """The columns that ``kinds`` names, as their kind is read; see ``TableFeatures.transform`` for what is raised."""
-    import pandas as pd
-
     names = [str(name) for name in frame.columns]
     for name in kinds:
         if names.count(name) != 1:
@@ -134,5 +136,4 @@ def read_cells(frame: "pd.DataFrame", kinds: Mapping[str, str], place: Place) ->
                 f"{', '.join(kinds)}"
             )
     columns = {name: frame.iloc[:, names.index(name)] for name in kinds}
-    cells = {name: READERS[kinds[name]](column, place) for name, column in columns.items()}
-    return pd.DataFrame(cells, index=frame.index)
+    return {name: READERS[kinds[name]](column, place) for name, column in columns.items()}

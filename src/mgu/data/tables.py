@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mgu.data.arrays import Part, Split, Target
 from mgu.data.cells import kind
-from mgu.data.features import TableFeatures, read_cells
+from mgu.data.features import Cells, TableFeatures, read_cells
 from mgu.data.learning import learn_features
 from mgu.data.places import Place
 from mgu.data.targets import encode_target
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Table:
     """A table uncut, by split: its cells by the kind of their column, gaps included, and its targets."""
 
-    cells: Mapping[str, "pd.DataFrame"]
+    cells: Mapping[str, Cells]
     kinds: Mapping[str, str]
     y: Mapping[str, Target]
     classes: tuple[str, ...]
@@ -31,11 +31,10 @@ class Table:
 
         Raises InputError for what ``learn_features`` refuses.
         """
-        train = parts["train"]
-        features = learn_features(self.cells[train.split].iloc[train.rows], self.kinds, self.places[train.split])
+        cells = {role: _rows(self.cells[part.split], part) for role, part in parts.items()}
+        features = learn_features(cells["train"], self.kinds, self.places[parts["train"].split])
         splits = {
-            role: Split(features.encode(self.cells[part.split].iloc[part.rows]), self.y[part.split][part.rows])
-            for role, part in parts.items()
+            role: Split(features.encode(cells[role]), self.y[part.split][part.rows]) for role, part in parts.items()
         }
         return splits, features
 
@@ -71,3 +70,7 @@ def _check_header(names: Sequence[str], place: Place) -> None:
                 f"{place.text}: feature column {i + 1} has no name{f' of its own ({name})' if name else ''}, as when "
                 "row numbers were saved with the table; name it or drop it"
             )
+
+
+def _rows(cells: Cells, part: Part) -> Cells:
+    return {name: values[part.rows] for name, values in cells.items()}

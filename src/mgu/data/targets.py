@@ -77,7 +77,7 @@ def _task(column: "pd.Series[Any]", place: Place) -> str:
     if infer_dtype(column) not in ("integer", "floating", "mixed-integer-float", "decimal"):
         return "classification"
     values: NDArray[np.float64] = np.unique(column.to_numpy(dtype=np.float64))
-    if (values % 1 != 0).any():
+    if (values != np.rint(values)).any():
         return "regression" if len(values) > min(MAX_NUMBERS, len(column) / 2) else "classification"
     if len(values) > max(MAX_NUMBERS, MAX_SHARE * len(column)):
         raise InputError(
