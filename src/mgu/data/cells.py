@@ -53,8 +53,8 @@ def numbers(column: "pd.Series[Any]", place: Place) -> NDArray[np.float64]:
 
     if infer_dtype(column, skipna=True) not in _NUMERIC:
         raise InputError(
-            f"{place.text}: column {column.name!r} is not numeric ({_first_word(column, place)}); numbers and missing "
-            "values are allowed: correct the value, or drop the column"
+            f"{place.text}: column {column.name!r} is not numeric ({_first_word(column, place)}); correct the value, "
+            "or drop the column"
         )
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = np.abs(values) > np.finfo(np.float32).max
