@@ -98,9 +98,9 @@ def one_class(path):
     return [write_images(path / "pets", ["cat"])], "one folder a class, two or more"
 
 
-def nan_in_a_table(path):
+def infinity_in_a_table(path):
     rows = [f"{i},{i % 7},{'ab'[i % 2]}" for i in range(60)]
-    rows[4] = "4,,a"
+    rows[4] = "4,inf,a"
     (path / "t.csv").write_text("\n".join(["u,v,target", *rows]))
     return [path / "t.csv"], "row 6"
 
@@ -135,7 +135,7 @@ BAD = {
     "wrong column": wrong_column,
     "unreadable image": unreadable_image,
     "one class": one_class,
-    "nan in a table": nan_in_a_table,
+    "infinity in a table": infinity_in_a_table,
     "layout that does not fit": layout_that_does_not_fit,
     "unwritable folder": unwritable_folder,
     "other settings": other_settings,

@@ -24,9 +24,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     log: list[str] = []
     original = sources.decode
 
-    def decode(sets: object, source: str, target: str | None) -> object:
+    def decode(sets: object, source: str, target: str | None, task: str | None) -> object:
         log.append(source)
-        return original(sets, source, target)
+        return original(sets, source, target, task)
 
     monkeypatch.setattr(sources, "decode", decode)
     return log

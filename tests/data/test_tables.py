@@ -37,8 +37,8 @@ def test_a_byte_order_mark_blanks_and_empty_rows_do_no_harm(csv) -> None:
 
 
 def test_empty_rows_count_as_rows(csv) -> None:
-    with pytest.raises(InputError, match=r"'income': the value is missing in row 12 "):
-        load_data(csv(table(row11_income="").replace("\n5,", "\n\n5,")))
+    with pytest.raises(InputError, match=r"'income': the value is infinite.* in row 12 "):
+        load_data(csv(table(row11_income="inf").replace("\n5,", "\n\n5,")))
 
 
 def test_a_parquet_file_and_a_folder_of_tables(csv, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_a_parquet_file_and_a_folder_of_tables(csv, tmp_path: Path) -> None:
 def test_parquet_rows_are_counted_the_same(csv, tmp_path: Path) -> None:
     import pandas as pd
 
-    pd.read_csv(csv(table(row7_income=""))).to_parquet(tmp_path / "people.parquet")
-    message = r"people\.parquet, split train: column 'income': the value is missing in row 7 \(the header is row 1\)"
+    pd.read_csv(csv(table(row7_income="inf"))).to_parquet(tmp_path / "people.parquet")
+    message = r"people\.parquet, split train: column 'income': the value is infinite.* in row 7 \(the header is row 1\)"
     with pytest.raises(InputError, match=message):
         load_data(str(tmp_path / "people.parquet"))
 
@@ -73,20 +73,16 @@ def test_nullable_columns(tmp_path: Path) -> None:
     assert set(np.unique(load_data(str(tmp_path / "whole.parquet")).train.x)) == {0, 1}
     frame["flag"] = pd.array([*flags[:-1], None], dtype="boolean")
     frame.to_parquet(tmp_path / "gap.parquet")
-    with pytest.raises(InputError, match="column 'flag': the value is missing in row 41"):
-        load_data(str(tmp_path / "gap.parquet"))
+    assert set(np.unique(load_data(str(tmp_path / "gap.parquet")).train.x)) == {0, 1}
 
 
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ({"row2_age": ""}, r"column 'age': the value is missing in row 2 \(the header is row 1\)"),
-        ({"row41_income": "nan"}, "column 'income': the value is missing in row 41 .* 1 of 40"),
         ({"row9_income": "inf"}, "column 'income': the value is infinite.* in row 9 "),
-        ({"row9_income": "-inf", "row12_income": ""}, "column 'income': the value is infinite.* in row 9 .* 2 of 40"),
+        ({"row9_income": "-inf", "row12_income": ""}, "column 'income': the value is infinite.* in row 9 .* 1 of 40"),
         ({"row9_income": "1e39"}, "column 'income': the value is infinite, or too large for 32 bits, in row 9 "),
-        ({"row7_tall": ""}, "column 'tall': the value is missing in row 7 "),
-        ({"row5_age": "old"}, r"column 'age' is not numeric \('old' in row 5 .*; encode it as numbers, or drop it"),
+        ({"row5_age": "old"}, r"column 'age' is not numeric \('old' in row 5 .*, but most of its values are numbers"),
         ({"row6_target": ""}, "the target 'target' is missing in row 6 .* 1 of 40"),
     ],
 )
@@ -117,11 +113,6 @@ def test_bad_cells_are_named(csv, cells: dict[str, str], message: str) -> None:
         ("label\n" + "a\nb\n" * 10, "there is no column beside the target"),
         ("x,label\n" + "1,a\n" * 20, "all samples are of class 'a'; two are needed"),
         (",x,label\n" + "1,2,a\n1,2,b\n" * 10, "feature column 1 has no name"),
-        (
-            "x,label\n" + "".join(f"{i},{i / 2}\n" for i in range(21)) * 4,
-            "'label' is a quantity .21 distinct values in 84 rows, such as 0.5",
-        ),
-        ("x,label\n" + "1,0.25\n2,0.5\n3,0.75\n", r"'label' is a quantity \(3 distinct values in 3 rows"),
     ],
 )
 def test_bad_tables_are_refused(csv, text: str | bytes, message: str) -> None:
@@ -177,7 +168,7 @@ def test_lists_as_features(tmp_path: Path) -> None:
     import pandas as pd
 
     pd.DataFrame({"x": [[1, 2]] * 20, "label": [1, 2] * 10}).to_parquet(tmp_path / "nested.parquet")
-    with pytest.raises(InputError, match="column 'x' is not numeric"):
+    with pytest.raises(InputError, match=r"column 'x' is neither all numbers nor all text \('\[1 2\]' in row 2 "):
         load_data(str(tmp_path / "nested.parquet"))
 
 

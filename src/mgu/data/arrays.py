@@ -10,19 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mgu.data.features import TableFeatures
+
 Floats = NDArray[np.float32]
+
+#: An index into the classes, or a quantity.
+Target = NDArray[np.int64] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Samples and their labels.
+    """Samples and their targets.
 
     ``x`` is (samples, channels, *positions) uint8 for images and (samples, features) float32 for tables; ``y`` is
-    (samples,) int64, an index into the classes.
+    (samples,): int64, an index into the classes, or for regression float32.
     """
 
     x: NDArray[Any]
-    y: NDArray[np.int64]
+    y: Target
 
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """The samples at these positions, copied."""
@@ -30,18 +35,45 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """Rows of one of a source's splits, in its order."""
+
+    split: str
+    rows: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64]) -> "Part":
+        """The rows at these positions of the part."""
+        return Part(self.split, self.rows[np.sort(rows)])
+
+
+@dataclass(frozen=True, eq=False)
 class Decoded:
-    """What a source holds, uncut: "train", and "validation" and "test" where it has them."""
+    """Images that a source holds, uncut: "train", and "validation" and "test" where it has them."""
 
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
 
+    @property
+    def y(self) -> dict[str, Target]:
+        """The targets, by split."""
+        return {role: split.y for role, split in self.splits.items()}
+
+    def take(self, parts: Mapping[str, Part]) -> tuple[dict[str, Split], None]:
+        """The parts, copied where they are not a whole split; images have no features to learn."""
+        return {role: self._part(part) for role, part in parts.items()}, None
+
+    def _part(self, part: Part) -> Split:
+        whole = self.splits[part.split]
+        return whole if len(part.rows) == len(whole.y) else whole.take(part.rows)
+
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Three disjoint splits, and the names of the classes that their labels index.
+    """Three disjoint splits, and the names of the classes that their labels index; none for regression.
 
     ``checksum`` is the SHA-256 of the arrays, shapes, dtypes and classes: equal for equal data, wherever it lay.
+    ``task`` is "classification" or "regression". ``features`` say how a table's columns became x, and what to make of
+    new rows; None for images.
     """
 
     name: str
@@ -50,6 +82,8 @@ class DataSet:
     test: Split
     classes: tuple[str, ...]
     checksum: str
+    task: str = "classification"
+    features: TableFeatures | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -71,12 +105,34 @@ class DataSet:
         """The standard deviation, in the shape of ``mean``; 1 where a channel or feature is constant."""
         return self._moments[1]
 
+    @property
+    def target_mean(self) -> float:
+        """The mean of the training split's targets, in their unit; 0 for classification."""
+        return self._target_moments[0]
+
+    @property
+    def target_std(self) -> float:
+        """Their standard deviation, in their unit; 1 for classification, and where they are all equal."""
+        return self._target_moments[1]
+
+    @cached_property
+    def _target_moments(self) -> tuple[float, float]:
+        if self.task == "classification":
+            return 0.0, 1.0
+        y = self.train.y.astype(np.float64)
+        return float(y.mean()), float(y.std()) or 1.0
+
     @cached_property
     def _moments(self) -> tuple[Floats, Floats]:
         x = self.train.x
         mean, std = _image_moments(x) if x.dtype == np.uint8 else _table_moments(x)
         narrow = std.astype(np.float32)
         return mean.astype(np.float32), np.where(narrow > 0, narrow, np.float32(1))
+
+
+def task_of(classes: tuple[str, ...]) -> str:
+    """What targets of these classes are for: "classification", or "regression" where there are none."""
+    return "classification" if classes else "regression"
 
 
 def checksum(splits: Mapping[str, Split], classes: tuple[str, ...]) -> str:

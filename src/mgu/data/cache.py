@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from mgu.data.arrays import Decoded, Split
+from mgu.data.tables import Table
 from mgu.files import cache_folder as project_cache
 
 #: Part of each key: raise it when decoding changes.
-FORMAT = 1
+FORMAT = 2
 
 
 def cache_folder() -> Path:
@@ -26,20 +27,21 @@ def cache_folder() -> Path:
     return project_cache() / "data"
 
 
-def key(base: Path, files: Iterable[Path], target: str | None) -> str:
-    """The name of an entry: it changes with any file's name, size or time, with the folder and with the target."""
+def key(base: Path, files: Iterable[Path], target: str | None, task: str | None) -> str:
+    """The name of an entry: it changes with any file's name, size or time, the folder, the target and the task."""
     facts = [(f.relative_to(base).as_posix(), (stat := f.stat()).st_size, stat.st_mtime_ns) for f in sorted(files)]
-    identity = [FORMAT, str(base.resolve()), target, facts]
+    identity = [FORMAT, str(base.resolve()), target, task, facts]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
-def cached(key: str, decode: Callable[[], Decoded]) -> Decoded:
+def cached(key: str, decode: Callable[[], Decoded | Table]) -> Decoded | Table:
     """The entry, or what ``decode`` returns, stored where it is images: tables are read as fast without."""
-    decoded = load(key)
-    if decoded is None:
-        decoded = decode()
-        if decoded.splits["train"].x.dtype == np.uint8:
-            store(key, decoded)
+    entry = load(key)
+    if entry is not None:
+        return entry
+    decoded = decode()
+    if isinstance(decoded, Decoded):
+        store(key, decoded)
     return decoded
 
 

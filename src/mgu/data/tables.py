@@ -1,79 +1,76 @@
-"""From data frames to features and labels."""
+"""From data frames to rows that can be cut, and from these to features and targets."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mgu.data.arrays import Decoded, Split
-from mgu.data.labels import encode_labels
+from mgu.data.arrays import Part, Split, Target
+from mgu.data.cells import kind
+from mgu.data.features import Cells, TableFeatures, read_cells
+from mgu.data.learning import learn_features
 from mgu.data.places import Place
+from mgu.data.targets import encode_target
 from mgu.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NUMERIC = ("boolean", "integer", "floating", "mixed-integer-float", "empty")
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table uncut, by split: its cells by the kind of their column, gaps included, and its targets."""
+
+    cells: Mapping[str, Cells]
+    kinds: Mapping[str, str]
+    y: Mapping[str, Target]
+    classes: tuple[str, ...]
+    places: Mapping[str, Place]
+
+    def take(self, parts: Mapping[str, Part]) -> tuple[dict[str, Split], TableFeatures]:
+        """The parts as arrays, and the features that were learned from the training part alone.
+
+        Raises InputError for what ``learn_features`` refuses.
+        """
+        cells = {role: _rows(self.cells[part.split], part) for role, part in parts.items()}
+        features = learn_features(cells["train"], self.kinds, self.places[parts["train"].split])
+        splits = {
+            role: Split(features.encode(cells[role]), self.y[part.split][part.rows]) for role, part in parts.items()
+        }
+        return splits, features
 
 
 def decode_tables(
-    frames: Mapping[str, "pd.DataFrame"], target: str, names: Sequence[str] | None, places: Mapping[str, Place]
-) -> Decoded:
-    """All columns but ``target`` as features, (samples, features) float32.
+    frames: Mapping[str, "pd.DataFrame"],
+    target: str,
+    names: Sequence[str] | None,
+    places: Mapping[str, Place],
+    task: str | None = None,
+) -> Table:
+    """The column ``target``, and all others as cells; nothing is learned from them here.
 
-    ``frames`` are indexed by the row numbers that errors show. Raises InputError for a column without a name, one that
-    is not numeric, and a value that is missing or infinite, naming split, column and row; and what ``encode_labels``
+    ``frames`` are indexed by the row numbers that errors show. Raises InputError for a column without a name, one of
+    dates or of mixed types, and a value that is infinite, naming split, column and row; and what ``encode_target``
     raises.
     """
-    y, classes = encode_labels({role: frame[target] for role, frame in frames.items()}, names, places)
-    splits = {role: Split(_features(frames[role].drop(columns=target), places[role]), y[role]) for role in y}
-    return Decoded(splits, classes)
+    y, classes = encode_target({role: frame[target] for role, frame in frames.items()}, names, places, task)
+    train = frames["train"].drop(columns=target)
+    _check_header([str(name) for name in train.columns], places["train"])
+    kinds = {str(name): kind(column, places["train"]) for name, column in train.items()}
+    cells = {role: read_cells(frames[role].drop(columns=target), kinds, places[role]) for role in y}
+    return Table(cells, kinds, y, classes, places)
 
 
-def _features(frame: "pd.DataFrame", place: Place) -> NDArray[np.float32]:
-    if not len(frame.columns):
+def _check_header(names: Sequence[str], place: Place) -> None:
+    if not names:
         raise InputError(f"{place.text}: there is no column beside the target; at least one feature is needed")
-    x = np.empty(frame.shape, dtype=np.float32)
-    for i, (name, column) in enumerate(frame.items()):
-        _check_name(str(name), i, place)
-        x[:, i] = _numbers(column, place)
-    return x
+    for i, name in enumerate(names):
+        # What a saved pandas index becomes. In a file sorted by class it would give the answer away.
+        if not name or name.startswith(("Unnamed: ", "__index_level_")):
+            raise InputError(
+                f"{place.text}: feature column {i + 1} has no name{f' of its own ({name})' if name else ''}, as when "
+                "row numbers were saved with the table; name it or drop it"
+            )
 
 
-def _check_name(name: str, i: int, place: Place) -> None:
-    # What a saved pandas index becomes. In a file sorted by class it would give the answer away.
-    if not name or name.startswith(("Unnamed: ", "__index_level_")):
-        raise InputError(
-            f"{place.text}: feature column {i + 1} has no name{f' of its own ({name})' if name else ''}, as when row "
-            "numbers were saved with the table; name it or drop it"
-        )
-
-
-def _numbers(column: "pd.Series[Any]", place: Place) -> NDArray[np.float64]:
-    from pandas.api.types import infer_dtype
-
-    if infer_dtype(column, skipna=True) not in _NUMERIC:
-        raise InputError(
-            f"{place.text}: column {column.name!r} is not numeric ({_first_word(column, place)}); encode it as "
-            "numbers, or drop it"
-        )
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = ~(np.abs(values) <= np.finfo(np.float32).max)
-    if bad.any():
-        kind = "missing" if np.isnan(values[bad][0]) else "infinite, or too large for 32 bits,"
-        raise InputError(
-            f"{place.text}: column {column.name!r}: the value is {kind} in {place.row(column.index[bad][0])}, and bad "
-            f"in {int(bad.sum())} of {len(values)} rows in all; fill it or drop the row"
-        )
-    return values
-
-
-def _first_word(column: "pd.Series[Any]", place: Place) -> str:
-    import pandas as pd
-
-    scalars = column.map(lambda value: value if isinstance(value, str | int | float) else str(value))
-    words = column[pd.to_numeric(scalars, errors="coerce").isna() & column.notna()]
-    if not len(words):
-        return f"its type is {column.dtype}"
-    return f"{str(words.iloc[0])[:40]!r} in {place.row(words.index[0])}"
+def _rows(cells: Cells, part: Part) -> Cells:
+    return {name: values[part.rows] for name, values in cells.items()}
