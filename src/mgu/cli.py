@@ -131,6 +131,15 @@ def space(name: str, style: str, **unit: Any) -> None:
 @click.option("--precision", default="float32", show_default=True, help="float32, or bf16 by autocast.")
 @click.option("--compile", "compile_mode", default="none", show_default=True, help="A mode of torch.compile.")
 @click.option("--note", default="", metavar="TEXT", help="What a reader must know of the data; shown in the report.")
+@click.option(
+    "--rivals",
+    default="all",
+    show_default=True,
+    metavar="NAME,...",
+    callback=_names,
+    help="Searches whose cost the report tells, nothing is trained for it: grid, parallel, oracle, random, halving, "
+    "asha, hyperband, tpe.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the files written.")
 def compare(
@@ -144,6 +153,7 @@ def compare(
     device: str,
     compile_mode: str,
     note: str,
+    rivals: list[str],
     dry_run: bool,
     quiet: bool,
     **options: Any,
@@ -155,10 +165,13 @@ def compare(
     """
     from mgu.comparison import Comparison, default_space, resolve_device
     from mgu.data import load_data
+    from mgu.rivals import STRATEGIES, check_strategies
     from mgu.spaces import load_space
     from mgu.study.ledger import check_settings
     from mgu.training import Recipe
 
+    searches = list(STRATEGIES) if rivals == ["all"] else rivals
+    check_strategies(searches)
     recipe_names = ("epochs", "patience", "batch_size", "lr", "decay", "precision", "harden_after")
     recipe = Recipe(compile=compile_mode, **{name: options.pop(name) for name in recipe_names})
     chosen = load_space(space_name) if space_name else None
@@ -171,19 +184,20 @@ def compare(
         check_settings(folder, comparison.settings())
         _print_plan(folder, trials, comparison.settings())
         return
-    _run(comparison, folder, trials, quiet)
+    _run(comparison, folder, trials, searches, quiet)
 
 
-def _run(comparison: Any, folder: Path, trials: list[Any], quiet: bool) -> None:
+def _run(comparison: Any, folder: Path, trials: list[Any], rivals: list[str], quiet: bool) -> None:
     from mgu.progress import listen
+    from mgu.report.search_costs import search_costs
     from mgu.report.tables import summarise
     from mgu.report.terminal import print_summary
 
     console = Console(soft_wrap=not sys.stdout.isatty())
     with listen(console, comparison.recipe.epochs, quiet) as listener:
-        view = comparison.run(folder, trials, listener, shlex.join(["mgu", *sys.argv[1:]]))
+        view = comparison.run(folder, trials, listener, shlex.join(["mgu", *sys.argv[1:]]), rivals)
     if not quiet:
-        print_summary(summarise(view), console)
+        print_summary(summarise(view), console, search_costs(view, rivals) if rivals else None)
     click.echo("\n".join(str(folder / name) for name in ("results.csv", "report.md", "report.html")))
     if not any(record.status == "finished" for record in view.records):
         raise click.ClickException("no trial has finished; the report says why")

@@ -1,6 +1,6 @@
 """The main job: one MGU network against the whole grid, on one data set, as a study."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
 from functools import partial
@@ -83,10 +83,18 @@ class Comparison:
         models = _selected(every, list(only))
         return [Trial(name, models[name], sizes[name], seed) for seed in seeds for name in models]
 
-    def run(self, folder: Path, trials: list[Trial], listener: Listener, command: str | None = None) -> StudyView:
+    def run(
+        self,
+        folder: Path,
+        trials: list[Trial],
+        listener: Listener,
+        command: str | None = None,
+        rivals: Sequence[str] = (),
+    ) -> StudyView:
         """Train what is not yet done of the trials in the study in ``folder``, write the report there, and return the
         whole study.
 
+        The report says what the ``rivals``, names of ``mgu.rivals.STRATEGIES``, would have cost.
         Each trial has a folder with its weights; of the plain ones only the most accurate so far keeps them. When
         stopped early, by Ctrl-C too, the report is of what is done. Raises InputError where the folder cannot be used
         for this study, and where the report cannot be written.
@@ -104,7 +112,7 @@ class Comparison:
             finally:
                 view = ledger.view()
                 drop_weights(folder, view)
-                _report(view, folder)
+                _report(view, folder, rivals)
         return view
 
     def _train(self, trial: Trial, on_epoch: Callable[[Epoch], None]) -> Trained:
@@ -151,9 +159,9 @@ def drop_weights(folder: Path, view: StudyView) -> None:
                 path.unlink()
 
 
-def _report(view: StudyView, folder: Path) -> None:
+def _report(view: StudyView, folder: Path, rivals: Sequence[str]) -> None:
     try:
-        write_report(view, folder)
+        write_report(view, folder, rivals)
     except OSError as error:
         raise InputError(
             f"{folder}: the report cannot be written ({error.strerror}); the results are kept, and the same command "
