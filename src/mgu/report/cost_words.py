@@ -9,7 +9,7 @@ from mgu.report.words import UNKNOWN, points, seconds
 from mgu.rivals.spread import Paired, Spread
 
 #: The kinds of successive halving, the better of which is what MGU is compared with in the verdict.
-HALVINGS = ("halving", "asha")
+HALVINGS = {"halving": "synchronous successive halving", "asha": "asynchronous successive halving"}
 
 METHOD = (
     "Searches of the same cells by other means are replayed from the records of the grid: a search that stops a cell "
@@ -87,17 +87,16 @@ def lines(costs: SearchCosts) -> dict[str, str]:
 def verdict(costs: SearchCosts) -> str:
     """Whether MGU, hardened where it was, reached the target at less cost than successive halving, of its two kinds the
     one that is there sooner; empty where one of the two is not known."""
-    mgu, halvings = costs.row(costs.hardened or costs.mgu), [row for name in HALVINGS if (row := costs.row(name))]
+    name, mgu = "MGU hardened" if costs.hardened else "MGU", costs.row(costs.hardened or costs.mgu)
+    halvings = [row for kind in HALVINGS if (row := costs.row(kind))]
     rival = min(halvings, key=_medians, default=None)
-    if not mgu or not rival or not mgu.to_target_s or not rival.to_target_s or not mgu.cost_s or not rival.cost_s:
+    if not mgu or not rival:
         return ""
-    halving = f"successive halving ({rival.name})"
-    name = "MGU hardened" if costs.hardened else "MGU"
-    picks = [f"{row.val_score.median:.2f} %" if row.val_score else "nothing" for row in (mgu, rival)]
+    (own_s, own_end_s), (rival_s, rival_end_s) = _medians(mgu), _medians(rival)
     return (
-        f"{_reached(name, mgu.to_target_s.median, halving, rival.to_target_s.median)}. {name} met the target in {met(mgu)} "
-        f"seeds, {halving} in {met(rival)} replays; until they end they take {seconds(mgu.cost_s.median)} "
-        f"and {seconds(rival.cost_s.median)}, and pick {picks[0]} and {picks[1]} validation accuracy (medians)."
+        f"{_reached(name, own_s, HALVINGS[rival.name], rival_s)}. {name} met the target in {met(mgu)} seeds, "
+        f"{HALVINGS[rival.name]} in {met(rival)} replays; until they end they take {seconds(own_end_s)} and "
+        f"{seconds(rival_end_s)}, and pick {_pick(mgu)} and {_pick(rival)} validation accuracy (medians)."
     )
 
 
@@ -125,8 +124,12 @@ def _reached(name: str, own_s: float, rival: str, rival_s: float) -> str:
 def _line(row: SearchCost) -> str:
     if row.missing:
         return f"not available: {row.missing}"
-    pick = f"{row.val_score.median:.2f} %" if row.val_score else "nothing"
-    return f"{times(row.cost_s)} until it ends; to the target {times(row.to_target_s)}, met in {met(row)}; picks {pick}"
+    to_target = f"to the target {times(row.to_target_s)}, met in {met(row)}"
+    return f"{times(row.cost_s)} until it ends; {to_target}; picks {_pick(row)}"
+
+
+def _pick(row: SearchCost) -> str:
+    return f"{row.val_score.median:.2f} %" if row.val_score else "nothing"
 
 
 def _against(against: Against, plain: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ def halving(runs: Sequence[Run], target: float, seed: int) -> Outcome:
     """All n cells train one epoch; the best floor(n / 3) of them go on to 3 epochs, the best third of those to 9, and
     so on until one is left, which trains to its end. A cell counts by its best validation so far.
 
-    The seed orders the cells within a rung.
+    The seed orders the cells on the first rung; on later ones, those that were better on the rung before go first.
     """
     return paid(_stretches(shuffled(runs, seed)), target)
 
