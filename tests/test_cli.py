@@ -154,6 +154,10 @@ BAD = {
         "it needs 6, one for each of bn_order, bn_ln, norm, with_squeeze_excite, residual, skip",
     ),
     "no such model": lambda path: (["digits", "--only", "MNI_001"], "no model matches 'MNI_001'"),
+    "no such rival": lambda path: (
+        ["digits", "--rivals", "grid,gird"],
+        "unknown rival 'gird'; allowed: all, grid, parallel",
+    ),
     "no epochs": lambda path: (["digits", "--epochs", "0"], "epochs must be at least 1"),
 }
 
@@ -170,6 +174,25 @@ def test_bad_input_is_one_plain_message_and_exit_code_2(case, tmp_path, monkeypa
     assert message in done.stderr
     assert "Traceback" not in done.output
     assert "validation" not in done.stdout  # nothing was trained
+
+
+def test_rivals_are_no_part_of_what_a_study_is(tmp_path):
+    space = tmp_path / "two.toml"
+    space.write_text(
+        'prefix = "TWO"\ninput_shape = [1, 8, 8]\nclasses = 10\nlayouts = [[2, 1, 2, 2, 2]]\n'
+        'mgu_layouts = [[2, 1, 2, 2, 2]]\ncells = ["ln", "no_norm"]\nstart_filters = 4\n'
+    )
+    arguments = ["compare", "digits", "--limit", 200, "--epochs", 2, "--space", space, "--out", tmp_path / "s"]
+    first = mgu(*arguments, "--rivals", "grid,halving")
+    assert first.exit_code == 0, first.output
+    costs = (tmp_path / "s" / "search_costs.csv").read_text()
+    assert [line.split(",")[0] for line in costs.splitlines()[-2:]] == ["grid", "halving"]
+    assert "Search costs, halving: " in first.stdout
+    assert "Against successive halving: " in first.stdout
+    again = mgu(*arguments, "--rivals", "")
+    assert again.exit_code == 0, again.output
+    assert "1/3" not in again.stdout  # nothing was trained again
+    assert "Search costs" not in (tmp_path / "s" / "report.md").read_text()
 
 
 def test_nothing_finished_is_exit_code_1(tmp_path):

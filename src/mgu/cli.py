@@ -136,6 +136,15 @@ def space(name: str, style: str, **unit: Any) -> None:
     help="Where the electricity comes from, for the carbon: an ISO 3166 code of three letters, such as DEU.",
 )
 @click.option("--note", default="", metavar="TEXT", help="What a reader must know of the data; shown in the report.")
+@click.option(
+    "--rivals",
+    default="all",
+    show_default=True,
+    metavar="NAME,...",
+    callback=_names,
+    help="Searches whose cost the report tells, nothing is trained for it: grid, parallel, oracle, random, halving, "
+    "asha, hyperband, tpe, or all of these. Networks to be trained beside: switchable.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the files written.")
 def compare(
@@ -150,6 +159,7 @@ def compare(
     compile_mode: str,
     country: str | None,
     note: str,
+    rivals: list[str],
     dry_run: bool,
     quiet: bool,
     **options: Any,
@@ -165,31 +175,47 @@ def compare(
     from mgu.study.ledger import check_settings
     from mgu.training import Recipe
 
+    searches, trained = _rivals(rivals)
     recipe_names = ("epochs", "patience", "batch_size", "lr", "decay", "precision", "harden_after")
     recipe = Recipe(compile=compile_mode, **{name: options.pop(name) for name in recipe_names})
     chosen = load_space(space_name) if space_name else None
     target_device = resolve_device(device)
     loaded = load_data(data, target=target, limit=limit)
-    comparison = Comparison(loaded, chosen or default_space(loaded), recipe, options, target_device, note, country)
+    comparison = Comparison(
+        loaded, chosen or default_space(loaded), recipe, options, target_device, note, country, trained
+    )
     trials = comparison.trials(range(seeds), only.split(",") if only else ())
     folder = out or Path("studies") / comparison.name
     if dry_run:
         check_settings(folder, comparison.settings())
         _print_plan(folder, trials, comparison.settings())
         return
-    _run(comparison, folder, trials, quiet)
+    _run(comparison, folder, trials, searches, quiet)
 
 
-def _run(comparison: Any, folder: Path, trials: list[Any], quiet: bool) -> None:
+def _rivals(names: list[str]) -> tuple[list[str], list[str]]:
+    """The searches among the rivals, and those that are trained."""
+    from mgu.rivals import STRATEGIES
+    from mgu.study.trained_rivals import TRAINED_RIVALS
+
+    for name in names:
+        if name not in {"all", *STRATEGIES, *TRAINED_RIVALS}:
+            raise InputError(f"unknown rival {name!r}; allowed: all, {', '.join((*STRATEGIES, *TRAINED_RIVALS))}")
+    searches = [name for name in STRATEGIES if name in names or "all" in names]
+    return searches, [name for name in TRAINED_RIVALS if name in names]
+
+
+def _run(comparison: Any, folder: Path, trials: list[Any], searches: list[str], quiet: bool) -> None:
     from mgu.progress import listen
+    from mgu.report.search_costs import search_costs
     from mgu.report.tables import summarise
     from mgu.report.terminal import print_summary
 
     console = Console(soft_wrap=not sys.stdout.isatty())
     with listen(console, comparison.recipe.epochs, quiet) as listener:
-        view = comparison.run(folder, trials, listener, shlex.join(["mgu", *sys.argv[1:]]))
+        view = comparison.run(folder, trials, listener, shlex.join(["mgu", *sys.argv[1:]]), searches)
     if not quiet:
-        print_summary(summarise(view), console)
+        print_summary(summarise(view), console, search_costs(view, searches) if searches else None)
     click.echo("\n".join(str(folder / name) for name in ("results.csv", "report.md", "report.html")))
     if not any(record.status == "finished" for record in view.records):
         raise click.ClickException("no trial has finished; the report says why")
@@ -197,12 +223,13 @@ def _run(comparison: Any, folder: Path, trials: list[Any], quiet: bool) -> None:
 
 @main.command()
 @click.argument("study", type=click.Path(path_type=Path))
-def report(study: Path) -> None:
+@click.option("--rivals", default="all", show_default=True, metavar="NAME,...", callback=_names, help="As for compare.")
+def report(study: Path, rivals: list[str]) -> None:
     """Write the report of STUDY, a study's folder, again from its ledger, whatever part of it has ended."""
     from mgu.comparison import write_study_report
     from mgu.study.ledger import read_study
 
-    paths = write_study_report(read_study(study), study)
+    paths = write_study_report(read_study(study), study, _rivals(rivals)[0])
     click.echo("\n".join(map(str, paths)))
 
 

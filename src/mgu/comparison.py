@@ -98,10 +98,18 @@ class Comparison:
         models = _selected(every, list(only))
         return [Trial(name, models[name], sizes[name], seed, rivals.get(name, "")) for seed in seeds for name in models]
 
-    def run(self, folder: Path, trials: list[Trial], listener: Listener, command: str | None = None) -> StudyView:
+    def run(
+        self,
+        folder: Path,
+        trials: list[Trial],
+        listener: Listener,
+        command: str | None = None,
+        searches: Sequence[str] = (),
+    ) -> StudyView:
         """Train what is not yet done of the trials in the study in ``folder``, write the report there, and return the
         whole study.
 
+        The report says what the ``searches``, names of ``mgu.rivals.STRATEGIES``, would have cost.
         Each trial has a folder with its weights; of the plain ones only the most accurate so far keeps them. When
         stopped early, by Ctrl-C too, the report is of what is done. Raises InputError where the folder cannot be used
         for this study, and where the report cannot be written.
@@ -119,7 +127,7 @@ class Comparison:
             finally:
                 view = ledger.view()
                 drop_weights(folder, view)
-                write_study_report(view, folder)
+                write_study_report(view, folder, searches)
         return view
 
     def _train(self, trial: Trial, on_epoch: Callable[[Epoch], None]) -> Trained:
@@ -168,10 +176,10 @@ def drop_weights(folder: Path, view: StudyView) -> None:
                 path.unlink()
 
 
-def write_study_report(view: StudyView, folder: Path) -> list[Path]:
+def write_study_report(view: StudyView, folder: Path, searches: Sequence[str] = ()) -> list[Path]:
     """``write_report`` into the study's folder. Raises InputError where it cannot be written."""
     try:
-        return write_report(view, folder)
+        return write_report(view, folder, searches)
     except OSError as error:
         raise InputError(
             f"{folder}: the report cannot be written ({error.strerror}); the results are kept, and the same command "

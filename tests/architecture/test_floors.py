@@ -24,6 +24,7 @@ FLOORS = {
     "torch": 2,
     "training": 3,
     "study": 3,
+    "rivals": 3,
     "report": 3,
     "progress": 4,
     "saving": 4,
@@ -39,7 +40,13 @@ NEIGHBOURS = {
     ("spaces", "layouts"),
     ("spaces", "wiring"),
 }
-NEIGHBOURS |= {("report", "study"), ("torch", "measure"), ("__main__", "cli")}
+NEIGHBOURS |= {
+    ("report", "study"),
+    ("rivals", "study"),
+    ("report", "rivals"),
+    ("torch", "measure"),
+    ("__main__", "cli"),
+}
 
 
 def room(path):
@@ -76,7 +83,7 @@ def test_the_lowest_floors_import_only_the_standard_library(path):
         assert module.split(".")[0] in {*sys.stdlib_module_names, "mgu"}, f"{path} imports {module}"
 
 
-@pytest.mark.parametrize("package", ["study", "report", "data"])
+@pytest.mark.parametrize("package", ["study", "rivals", "report", "data"])
 def test_what_knows_no_framework(package):
     for path in (SOURCE / package).rglob("*.py"):
         for module in imports(path):

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -15,9 +15,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from mgu.files import write_whole
-from mgu.report import words
+from mgu.report import cost_table, cost_words, words
 from mgu.report.plots import cost_figure, figure_svg, history_figure
 from mgu.report.saved_diagnosis import SavedDiagnosis, read_diagnosis
+from mgu.report.search_costs import search_costs
 from mgu.report.summary import Summary
 from mgu.report.tables import COLUMNS, summarise, trial_rows
 from mgu.study.trial import Record, StudyView
@@ -28,16 +29,18 @@ _MARKUP = re.compile(r"\](?=\()|(?<![^\W_])_|_(?![^\W_])|[\\`*|~]")
 _MISSED = ("diverged", "failed")
 
 
-def write_report(view: StudyView, folder: Path) -> list[Path]:
+def write_report(view: StudyView, folder: Path, searches: Sequence[str] = ()) -> list[Path]:
     """Write a study's report into ``folder``, whatever part of the study has ended, and return the files' paths.
 
     ``results.csv`` has a row a trial; ``report.html`` is one page that needs nothing else; ``report.md`` shows
     ``cost.svg`` and ``history.svg``. Both show what the folder of the best MGU model's first finished trial has of its
-    self-diagnosis.
+    self-diagnosis. With ``searches``, names of ``mgu.rivals.STRATEGIES``, they say what these searches cost, and
+    ``search_costs.csv`` has a row a model and a search.
 
     Each file is whole or absent: where writing fails, which raises OSError, what stood there before stays.
     """
     summary = summarise(view)
+    costs = search_costs(view, searches) if searches else None
     figures = {"cost": cost_figure(summary), "history": history_figure(view)}
     pictures = {name: figure_svg(figure) for name, figure in figures.items()}
     alts = {name: str(figure.get_label()) for name, figure in figures.items()}
@@ -45,9 +48,11 @@ def write_report(view: StudyView, folder: Path) -> list[Path]:
         "pictures": pictures,
         "alts": alts,
         "diagnosis": _diagnosis(view, summary, folder),
+        "costs": costs,
     }
     files = {
-        "results.csv": _csv(view),
+        "results.csv": _csv(COLUMNS, trial_rows(view)),
+        **({"search_costs.csv": _csv(cost_table.COLUMNS, cost_table.cost_rows(costs))} if costs else {}),
         **{f"{name}.svg": svg for name, svg in pictures.items()},
         "report.md": _environment().get_template("report.md.j2").render(content),
         "report.html": _environment().get_template("report.html.j2").render(content),
@@ -70,6 +75,7 @@ def _content(view: StudyView, summary: Summary) -> dict[str, Any]:
         "environment": dict(_flat(view.environment)),
         "commands": view.commands,
         "words": words,
+        "cost_words": cost_words,
     }
 
 
@@ -100,11 +106,11 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             )
 
 
-def _csv(view: StudyView) -> str:
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(trial_rows(view))
+    writer.writerows(rows)
     return text.getvalue()
 
 

@@ -26,7 +26,7 @@ LOST = 0.5
 def summarise(view: StudyView) -> Summary:
     """The numbers of a study, whatever part of it has ended."""
     models = _by_model(view.records)
-    hardened = {name: _hardened_records(records) for name, records in models.items()}
+    hardened = {name: hardened_records(records) for name, records in models.items()}
     of_hardened = [_row(records, is_hardened=True) for records in hardened.values() if records]
     rows = _ranked([*(_row(records) for records in models.values()), *of_hardened])
     best_mgu = next((row for row in rows if row.rank and row.is_mgu and not row.is_hardened), None)
@@ -209,7 +209,7 @@ def _cost(records: Sequence[Record], shared: set[int]) -> Cost | None:
     )
 
 
-def _hardened_records(records: Sequence[Record]) -> list[Record]:
+def hardened_records(records: Sequence[Record]) -> list[Record]:
     """The records of what a model was hardened to; none where it never was. At a seed where the soft network ended
     without it, it is missed like that one, and its cost counts."""
     known = [record.hardened for record in records]
@@ -225,7 +225,7 @@ def _missed(record: Record, name: str) -> Record:
 def _hardened(
     rows: Sequence[Row], of_mgu: Sequence[Record], of_plain: Sequence[Record], shared: set[int]
 ) -> Hardened | None:
-    records = _hardened_records(of_mgu)
+    records = hardened_records(of_mgu)
     if not records:
         return None
     known = [(record.trial.seed, record.result.hardening) for record in of_mgu if record.result]

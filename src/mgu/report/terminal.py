@@ -7,7 +7,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from mgu.report import words
+from mgu.report import cost_words, words
+from mgu.report.search_costs import SearchCosts
 from mgu.report.summary import Row, Summary
 
 #: Columns for which a terminal has no room; the lines below the table name the models that missed a seed.
@@ -16,8 +17,8 @@ _HIDDEN = ("rank", "seeds", "status")
 _SPARE = ("layout", "train_acc, %", "latency", "size", "residual", "norm")
 
 
-def print_summary(summary: Summary, console: Console) -> None:
-    """Print the table of models, best first and the MGU rows marked, and what the answer rests on.
+def print_summary(summary: Summary, console: Console, costs: SearchCosts | None = None) -> None:
+    """Print the table of models, best first and the MGU rows marked, what the answer rests on, and search costs.
 
     A narrow terminal shows fewer columns and says which are left out; a file or a pipe gets each row whole, on one
     line.
@@ -34,7 +35,8 @@ def print_summary(summary: Summary, console: Console) -> None:
     table.width = None if console.is_terminal else _width(table, console)
     console.print(table, crop=False)
     lines = {"Left out for want of width": "; ".join(left_out)} if left_out else {}
-    for name, text in (lines | words.facts(summary)).items():
+    of_searches = cost_words.lines(costs) if costs else {}
+    for name, text in (lines | words.facts(summary) | of_searches).items():
         console.print(_text(f"{name}: {text}", console), soft_wrap=True)
 
 

@@ -1,0 +1,158 @@
+"""How search costs are said: a table's columns, the facts beside it, and the verdict in a sentence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+
+from mgu.report.search_costs import Against, SearchCost, SearchCosts
+from mgu.report.words import UNKNOWN, points, seconds
+from mgu.rivals.spread import Paired, Spread
+
+#: The kinds of successive halving, the better of which is what MGU is compared with in the verdict.
+HALVINGS = {"halving": "synchronous successive halving", "asha": "asynchronous successive halving"}
+
+METHOD = (
+    "Searches of the same cells by other means are replayed from the records of the grid: a search that stops a cell "
+    "after an epoch has paid the seconds that the cell had taken by then, and nothing is trained again. To take up a "
+    "paused cell costs a replayed search nothing, which favours it. The target is the best plain model's validation "
+    "accuracy, its mean over the seeds, and the same at each seed; it is met by the first epoch at or above it, of "
+    "whichever model. Figures are medians (with quartiles) over the seeds and, of searches that draw, over their own; "
+    "a missed target counts as infinite."
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of search costs."""
+
+    header: str
+    text: Callable[[SearchCost], str]
+
+
+COLUMNS = (
+    Column("model or search", lambda row: row.name),
+    Column("what it is", lambda row: f"not available: {row.missing}" if row.missing else row.about),
+    Column("until it ends", lambda row: times(row.cost_s)),
+    Column("to the target", lambda row: times(row.to_target_s)),
+    Column("target met", lambda row: met(row)),
+    Column("picks val_acc, %", lambda row: f"{row.val_score.median:.2f}" if row.val_score else UNKNOWN),
+    Column("test_acc, %", lambda row: f"{row.test_score.median:.2f}" if row.test_score else UNKNOWN),
+)
+
+
+def shown(costs: SearchCosts) -> tuple[SearchCost, ...]:
+    """The rows of the table: MGU, what it was hardened to, the best plain model, and the searches."""
+    models = (costs.row(name) for name in (costs.hardened, costs.mgu, costs.plain))
+    return (*(row for row in models if row), *(row for row in costs.rows if row.kind == "search"))
+
+
+def times(spread: Spread | None) -> str:
+    """A median of seconds with its quartiles: 96.6 s (88.2 s to 102 s)."""
+    if spread is None:
+        return UNKNOWN
+    median, low, high = (time(figure) for figure in (spread.median, spread.low, spread.high))
+    return median if low == high else f"{median} ({low} to {high})"
+
+
+def time(duration_s: float) -> str:
+    return "never" if duration_s == inf else seconds(duration_s)
+
+
+def met(row: SearchCost) -> str:
+    """In how many of the replays the target was met."""
+    return UNKNOWN if row.reached is None else f"{round(row.reached * row.replays):,} of {row.replays:,}"
+
+
+def facts(costs: SearchCosts) -> dict[str, str]:
+    """What is known beside the table, by name."""
+    if costs.missing or costs.target is None:
+        return {"Search costs": f"not available: {costs.missing}"} if costs.rows else {}
+    over = f"mean of seeds {', '.join(map(str, costs.seeds))}" if len(costs.seeds) > 1 else f"seed {costs.seeds[0]}"
+    known = {"Target": f"{costs.target:.2f} % validation ({costs.plain}, {over})"}
+    for against in costs.against:
+        known |= _against(against, costs.plain)
+    random = costs.row("random")
+    if random and random.expected_s is not None:
+        known["Random order, expected over all orders"] = f"{time(random.expected_s)} to the target"
+    return known
+
+
+def lines(costs: SearchCosts) -> dict[str, str]:
+    """The facts with the table's rows among them, for where there is no table."""
+    rows = {f"Search costs, {row.name}": _line(row) for row in shown(costs)} if not costs.missing else {}
+    answer = verdict(costs)
+    return facts(costs) | rows | ({"Against successive halving": answer} if answer else {})
+
+
+def verdict(costs: SearchCosts) -> str:
+    """Whether MGU, hardened where it was, reached the target at less cost than successive halving, of its two kinds the
+    one that is there sooner; empty where one of the two is not known."""
+    name, mgu = "MGU hardened" if costs.hardened else "MGU", costs.row(costs.hardened or costs.mgu)
+    halvings = [row for kind in HALVINGS if (row := costs.row(kind))]
+    rival = min(halvings, key=_medians, default=None)
+    if not mgu or not rival:
+        return ""
+    (own_s, own_end_s), (rival_s, rival_end_s) = _medians(mgu), _medians(rival)
+    return (
+        f"{_reached(name, own_s, HALVINGS[rival.name], rival_s)}. {name} met the target in {met(mgu)} seeds, "
+        f"{HALVINGS[rival.name]} in {met(rival)} replays; until they end they take {seconds(own_end_s)} and "
+        f"{seconds(rival_end_s)}, and pick {_pick(mgu)} and {_pick(rival)} validation accuracy (medians)."
+    )
+
+
+def _medians(row: SearchCost) -> tuple[float, float]:
+    """Sorts the cheaper first: to the target, and then until it ends."""
+    return row.to_target_s.median if row.to_target_s else inf, row.cost_s.median if row.cost_s else inf
+
+
+def _reached(name: str, own_s: float, rival: str, rival_s: float) -> str:
+    if own_s == rival_s == inf:
+        return f"Neither {name} nor {rival} reached the target in the median"
+    if rival_s == inf:
+        return f"{name} reached the target in {seconds(own_s)} (median), and {rival} in the median did not"
+    if own_s == inf:
+        return (
+            f"{rival.capitalize()} reached the target in {seconds(rival_s)} (median), and {name} in the median did not"
+        )
+    less = "less" if own_s < rival_s else "more"
+    return (
+        f"{name} reached the target at {less} cost than {rival}: {seconds(own_s)} against {seconds(rival_s)} "
+        f"(medians), {own_s / rival_s:.2f} times as much"
+    )
+
+
+def _line(row: SearchCost) -> str:
+    if row.missing:
+        return f"not available: {row.missing}"
+    to_target = f"to the target {times(row.to_target_s)}, met in {met(row)}"
+    return f"{times(row.cost_s)} until it ends; {to_target}; picks {_pick(row)}"
+
+
+def _pick(row: SearchCost) -> str:
+    return f"{row.val_score.median:.2f} %" if row.val_score else "nothing"
+
+
+def _against(against: Against, plain: str) -> dict[str, str]:
+    parts = (
+        ("validation", against.val_points, points, " points"),
+        ("test", against.test_points, points, " points"),
+        ("time", against.cost_s, _signed_s, ""),
+    )
+    differences = [f"{name} {_paired(paired, say)}{unit}" for name, paired, say, unit in parts if paired]
+    return {
+        f"{against.name} minus {plain}": "; ".join(differences) or UNKNOWN,
+        f"{against.name}, break-even": f"cheaper than a serial grid of more than {against.break_even:.2f} "
+        "cells of mean cost",
+    }
+
+
+def _paired(paired: Paired, say: Callable[[float], str]) -> str:
+    mean, median, low, high = map(say, (paired.mean, paired.spread.median, paired.spread.low, paired.spread.high))
+    if not paired.interval:
+        return f"{mean} (one seed: no interval)"
+    interval = " to ".join(map(say, paired.interval))
+    return f"{mean} (95 % interval {interval}; median {median}, quartiles {low} to {high})"
+
+
+def _signed_s(duration_s: float) -> str:
+    return ("-" if duration_s < 0 else "+") + seconds(abs(duration_s))
