@@ -115,7 +115,7 @@ def worked(seconds):
 
 
 def test_this_machine_as_it_is(codecarbon, monkeypatch):
-    """The process's seconds on the cores lie between those counted inside and outside; 256 MB were taken for a while."""
+    """The process's seconds on the cores lie between those counted inside and outside; 256 MB are taken for a while."""
     monkeypatch.setattr(meter, "SAMPLE_S", 0.05)
     outside = time.process_time()
     with Meter(torch.device("cpu"), "CHE") as running:
@@ -168,7 +168,7 @@ def test_without_power_meters_nothing_looks_measured(codecarbon):
 def test_the_meter_ends_with_the_run_also_where_it_fails(codecarbon):
     def run():
         with Meter(torch.device("cpu")):
-            assert set(threading.enumerate()) > before
+            assert "mgu meter" in {thread.name for thread in threading.enumerate()}
             raise FloatingPointError
 
     before = set(threading.enumerate())
@@ -176,7 +176,7 @@ def test_the_meter_ends_with_the_run_also_where_it_fails(codecarbon):
         run()
     for thread in set(threading.enumerate()) - before:  # CodeCarbon's timers were told to end, and are not waited for
         thread.join(5)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_an_unknown_country_is_refused_before_anything_runs(codecarbon, monkeypatch):
