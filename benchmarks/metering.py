@@ -30,13 +30,19 @@ def seconds(around):
         return {name: clock() - begun[name] for name, clock in CLOCKS.items()}
 
 
+def pair(first):
+    """Without and with the meter, the one or the other first."""
+    taken = {number: seconds(Meter(CPU, "CHE") if number else nullcontext()) for number in (first, 1 - first)}
+    return taken[0], taken[1]
+
+
 def main(rounds="20"):
     seconds(Meter(CPU))  # the first of each loads what all later ones find loaded
-    pairs = [(seconds(nullcontext()), seconds(Meter(CPU, "CHE"))) for _ in range(int(rounds))]
+    pairs = [pair(first) for first in [0, 1] * (int(rounds) // 2)]
     print(f"{'clock':8}{'without, s':>12}{'with, s':>12}{'ratio':>9}")
     for name in CLOCKS:
-        without, metered = (median(pair[i][name] for pair in pairs) for i in range(2))
-        ratio = median(pair[1][name] / pair[0][name] for pair in pairs)
+        without, metered = (median(both[i][name] for both in pairs) for i in range(2))
+        ratio = median(both[1][name] / both[0][name] for both in pairs)
         print(f"{name:8}{without:>12.3f}{metered:>12.3f}{ratio:>9.4f}")
 
 

@@ -168,7 +168,7 @@ def test_without_power_meters_nothing_looks_measured(codecarbon):
 def test_the_meter_ends_with_the_run_also_where_it_fails(codecarbon):
     def run():
         with Meter(torch.device("cpu")):
-            assert set(threading.enumerate()) > before
+            assert "mgu meter" in {thread.name for thread in threading.enumerate()}
             raise FloatingPointError
 
     before = set(threading.enumerate())
@@ -176,7 +176,7 @@ def test_the_meter_ends_with_the_run_also_where_it_fails(codecarbon):
         run()
     for thread in set(threading.enumerate()) - before:  # CodeCarbon's timers were told to end, and are not waited for
         thread.join(5)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_an_unknown_country_is_refused_before_anything_runs(codecarbon, monkeypatch):
