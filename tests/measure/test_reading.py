@@ -17,11 +17,11 @@ def lap_of(readings):
 
 STEP = st.tuples(
     st.floats(SHORTEST_S + 0.01, 20),  # seconds
-    st.floats(0, 16),  # cores of this process
-    st.floats(0, 16),  # cores of the others
+    st.floats(0, 16, allow_subnormal=False),  # cores of this process
+    st.floats(0, 16, allow_subnormal=False),  # cores of the others
     st.floats(1, 1e5),  # MB
-    st.floats(0, 1),  # the GPU's load
-    st.floats(0, 1e5),  # the GPU's MB
+    st.floats(0, 1, allow_subnormal=False),  # the GPU's load
+    st.floats(0, 1e5, allow_subnormal=False),  # the GPU's MB
 )
 
 
