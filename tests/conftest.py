@@ -1,10 +1,14 @@
-"""What every test starts from: one thread, since the workers share the cores, and a cache of its own."""
+"""What every test starts from: one thread, since the workers share the cores, a cache of its own, and no deadlines."""
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, and for the processes that tests start
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mgu.errors import InputError
@@ -20,7 +20,6 @@ layouts = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(layouts, st.lists(st.integers(1, 24), max_size=3), st.sampled_from([1, 3, 5]))
 def test_shapes_are_those_of_real_convolutions(layout, positions, kernel_size):
     try:

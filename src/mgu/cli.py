@@ -106,6 +106,9 @@ def space(name: str, style: str, **unit: Any) -> None:
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Study folder.  [default: studies/DATA]")
 @click.option("--target", metavar="COLUMN", help="The column to predict, where the data does not say it.")
+@click.option(
+    "--task", type=click.Choice(["classification", "regression"]), help="Where the target's values leave it open."
+)
 @click.option("--limit", type=click.IntRange(1), help="Take this many of the training samples (validation included).")
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Train each model with so many seeds."
@@ -152,6 +155,7 @@ def compare(
     space_name: str | None,
     out: Path | None,
     target: str | None,
+    task: str | None,
     limit: int | None,
     seeds: int,
     only: str | None,
@@ -166,8 +170,8 @@ def compare(
 ) -> None:
     """Train one MGU network and the whole grid of plain ones on DATA, and report.
 
-    DATA is digits, iris, wine or breast_cancer (bundled), mnist or cifar10, a Hugging Face Hub id, a folder of images
-    or of Parquet files, or a CSV or Parquet table. Stopped and started again, a study goes on where it was.
+    DATA is digits, iris, wine, breast_cancer or diabetes (bundled), mnist or cifar10, a Hugging Face Hub id, a folder
+    of images or of Parquet files, or a CSV or Parquet table. Stopped and started again, a study goes on where it was.
     """
     from mgu.comparison import Comparison, default_space, resolve_device
     from mgu.data import load_data
@@ -180,7 +184,7 @@ def compare(
     recipe = Recipe(compile=compile_mode, **{name: options.pop(name) for name in recipe_names})
     chosen = load_space(space_name) if space_name else None
     target_device = resolve_device(device)
-    loaded = load_data(data, target=target, limit=limit)
+    loaded = load_data(data, target=target, limit=limit, task=task)
     comparison = Comparison(
         loaded, chosen or default_space(loaded), recipe, options, target_device, note, country, trained
     )

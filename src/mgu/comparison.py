@@ -24,6 +24,7 @@ from mgu.study.trial import StudyView, Trial
 from mgu.torch.network import model_size
 from mgu.torch.unit import MultiGatedUnit
 from mgu.training import Recipe, fit
+from mgu.training.tasks import task_of
 
 #: MultiGatedUnit's own options where none are given, recorded with a study.
 UNIT_DEFAULTS = {
@@ -75,6 +76,7 @@ class Comparison:
                 "train": len(data.train.y),
                 "validation": len(data.validation.y),
                 "test": len(data.test.y),
+                **({} if data.classes else {"task": data.task}),
                 **({"note": self.note} if self.note else {}),
             },
             "space": _plain(self.space),
@@ -145,7 +147,7 @@ class Comparison:
         return Trained(fitted.result, partial(save_trial, fitted, self.data))
 
     def _size(self, architecture: Architecture) -> int:
-        return model_size(architecture, self.data.input_shape, len(self.data.classes), **self.unit)
+        return model_size(architecture, self.data.input_shape, task_of(self.data).outputs, **self.unit)
 
 
 def default_space(data: DataSet) -> SearchSpace:

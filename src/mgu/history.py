@@ -9,10 +9,10 @@ ALONE_CORES = 0.1
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch of a training history. A score is the accuracy as a fraction; the training figures are running means
-    over the epoch, dropout on. ``elapsed_s`` is wall time since the run began. ``gates`` has, by unit and gate, the
-    gate's mean in 0..1 at the end of the epoch, in evaluation mode; it is empty for a network without units, and in a
-    history that was written before gates were recorded."""
+    """One epoch of a training history. A score is the accuracy as a fraction, or R² in regression; the training figures
+    are running means over the epoch, dropout on. ``elapsed_s`` is wall time since the run began. ``gates`` has, by unit
+    and gate, the gate's mean in 0..1 at the end of the epoch, in evaluation mode; it is empty for a network without
+    units, and in a history that was written before gates were recorded."""
 
     epoch: int
     train_loss: float
@@ -42,6 +42,16 @@ class Answers:
 
     confusion: tuple[tuple[int, ...], ...]
     log_loss: float
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How predicted quantities compare with the true ones: R² = 1 - the squared errors' share of the variance, and the
+    mean absolute error and the root of the mean squared error, in the target's unit."""
+
+    r2: float
+    mae: float
+    rmse: float
 
 
 @dataclass(frozen=True)
@@ -126,7 +136,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Result:
-    """How a training run ended. Scores are accuracies in 0..1, those of the epoch with the best validation accuracy.
+    """How a training run ended. Scores, accuracies in 0..1 or R², are of the epoch with the best one on validation.
 
     ``status`` is "finished", "diverged" (a loss that is not finite) or "failed" (an error, told in ``message``).
     ``tts_s`` is wall time from the first touch of the data to the end of the test evaluation; ``train_s`` is the part
@@ -148,7 +158,7 @@ class Result:
     message: str = ""
     latency_s: float | None = None
     hardening: "Hardening | None" = None
-    test_answers: Answers | None = None
+    test_answers: Answers | Errors | None = None
     step_flops: Flops | None = None
     run_flops: Flops | None = None
     usage: Usage | None = None

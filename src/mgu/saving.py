@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as safetensors_bytes
@@ -28,9 +29,10 @@ def save_trial(fitted: Fitted, data: DataSet, folder: Path) -> None:
     hardening = fitted.result.hardening
     if fitted.hardened and hardening and hardening.result.status == "finished":
         card = {
-            "classes": list(data.classes),
+            **_answers_card(data),
             "mean": data.mean.tolist(),
             "std": data.std.tolist(),
+            **({"features": data.features.to_json()} if data.features else {}),
             "decisions": [asdict(decision) for decision in hardening.decisions],
         }
         save(fitted.hardened, folder / "hardened", data.input_shape, card)
@@ -38,6 +40,13 @@ def save_trial(fitted: Fitted, data: DataSet, folder: Path) -> None:
         save_weights(fitted.network, folder)
         if any(epoch.gates for epoch in fitted.result.history):
             save_diagnosis(fitted, folder)
+
+
+def _answers_card(data: DataSet) -> dict[str, Any]:
+    """What the network's outputs mean: logits of classes, or the standardised target."""
+    if data.classes:
+        return {"classes": list(data.classes)}
+    return {"target_mean": data.target_mean, "target_std": data.target_std}
 
 
 def save_weights(network: torch.nn.Module, folder: Path) -> None:
@@ -52,7 +61,7 @@ def save_weights(network: torch.nn.Module, folder: Path) -> None:
 def save_diagnosis(fitted: Fitted, folder: Path) -> None:
     """Write ``diagnosis.json``, ``diagnosis.txt`` and the pictures of ``mgu.report.gates.write_pictures``: the soft
     network explained on validation samples, its architecture as hardening decided it where it did. Raises OSError."""
-    diagnosis = explain(fitted.network, fitted.validation.spread(EXPLAINED_ON).batches())
+    diagnosis = explain(fitted.network, fitted.validation.spread(EXPLAINED_ON).batches(), fitted.task.loss)
     hardening = fitted.result.hardening
     write_whole(folder / "diagnosis.json", json.dumps(diagnosis.to_json(), indent=1).encode())
     write_whole(folder / "diagnosis.txt", f"{diagnosis.text()}\n".encode())

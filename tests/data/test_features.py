@@ -83,7 +83,7 @@ def usable(train: pd.DataFrame) -> bool:
     return bool((train[[*NUMBERS]].notna().sum() > 0).all() and (train[[*TEXTS]].notna().sum() > 3).all())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(frame=frames())
 def test_features_are_scikit_learns_fitted_to_the_training_split(frame: pd.DataFrame) -> None:
     table = decode_tables({"train": frame}, "label", None, {"train": sheet("table")})
@@ -99,7 +99,7 @@ def test_features_are_scikit_learns_fitted_to_the_training_split(frame: pd.DataF
         np.testing.assert_array_equal(split.y, rows["label"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(frame=frames(rows=40), other=frames(rows=40))
 def test_only_the_training_split_is_learned_from(frame: pd.DataFrame, other: pd.DataFrame) -> None:
     table = decode_tables({"train": frame}, "label", None, {"train": sheet("table")})
@@ -114,7 +114,7 @@ def test_only_the_training_split_is_learned_from(frame: pd.DataFrame, other: pd.
     np.testing.assert_array_equal(after["train"].x, before["train"].x)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(frame=frames(), shuffle=st.permutations([*NUMBERS, *TEXTS, "label"]))
 def test_new_rows_become_what_the_splits_became(frame: pd.DataFrame, shuffle: list[str]) -> None:
     table = decode_tables({"train": frame}, "label", None, {"train": sheet("table")})

@@ -142,7 +142,7 @@ def studies(draw):
     return runs
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(studies(), st.sampled_from([0.05, 0.5, 0.8, 0.9, 0.95]), st.integers(0, 1000))
 def test_none_costs_more_than_the_grid_and_none_less_than_the_oracle_for_as_much(runs, target, seed):
     total, bound = grid(runs, target, seed).cost_s, oracle(runs, target, seed)

@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mgu.errors import InputError
-from mgu.history import Answers, Decision, Energy, Epoch, Flops, Hardening, Result, Usage
+from mgu.history import Answers, Decision, Energy, Epoch, Errors, Flops, Hardening, Result, Usage
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell
 from mgu.study.trial import Record, StudyView, Trial, identity
@@ -236,7 +236,9 @@ def _usage(table: dict[str, Any]) -> Usage:
     return Usage(**{**table, "energy": tuple(Energy(**entry) for entry in table["energy"])})
 
 
-def _answers(table: dict[str, Any]) -> Answers:
+def _answers(table: dict[str, Any]) -> Answers | Errors:
+    if "r2" in table:
+        return Errors(**table)
     return Answers(tuple(tuple(row) for row in table["confusion"]), table["log_loss"])
 
 

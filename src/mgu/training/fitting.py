@@ -17,16 +17,18 @@ from mgu.training.hardening import harden_and_train
 from mgu.training.recipe import Recipe
 from mgu.training.run import Run, Setting
 from mgu.training.samples import Samples, on_device
-from mgu.training.tasks import Classification
+from mgu.training.tasks import Task, task_of
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network, in evaluation mode and with the weights of its best epoch, how the run went, the validation
-    samples as the network takes them, and the plain network that it hardened to, None where it was not hardened."""
+    """A trained network, in evaluation mode and with the weights of its best epoch, how the run went, what for, the
+    validation samples as the network takes them, and the plain network that it hardened to, None where it was not
+    hardened."""
 
     network: nn.Module
     result: Result
+    task: Task
     validation: Samples
     hardened: nn.Module | None = None
 
@@ -58,7 +60,7 @@ def fit(
     flush_denormals()
     _ = data.mean, data.std  # worked out once a data set and shared by all trials, so on no trial's clock
     is_mgu = architecture.cell is None
-    task = Classification(len(data.classes))
+    task = task_of(data)
 
     def build() -> nn.Module:
         torch.manual_seed(seed)
@@ -70,10 +72,10 @@ def fit(
         run = Run(build, lambda: on_device(data, target), Setting(task, recipe, target, seed, meter))
         result = run.solve(on_epoch, recipe.soft_epochs if is_mgu else 0)
         if not run.snapshot or run.snapshot.epoch == recipe.epochs:
-            return Fitted(run.network, result, run.validation)
+            return Fitted(run.network, result, task, run.validation)
         try:
             hardened, hardening = harden_and_train(run, run.snapshot, on_epoch)
         except Exception as error:  # the trained network must not be lost with it
             message = f"not hardened: {type(error).__name__}: {error}"
-            return Fitted(run.network, replace(result, message=message), run.validation)
-    return Fitted(run.network, replace(result, hardening=hardening), run.validation, hardened)
+            return Fitted(run.network, replace(result, message=message), task, run.validation)
+    return Fitted(run.network, replace(result, hardening=hardening), task, run.validation, hardened)

@@ -14,7 +14,8 @@ EVALUATION_BATCH = 500
 
 @dataclass(frozen=True)
 class Samples:
-    """A split as the network takes it: x (samples, channels, *positions) standardised, y (samples,)."""
+    """A split as the network takes it: x (samples, channels, *positions) standardised, y (samples,), standardised where
+    it is a quantity."""
 
     x: Tensor
     y: Tensor
@@ -87,4 +88,7 @@ def _standardised(split: Split, data: DataSet, device: torch.device, layout: tor
     positions = [1] * (split.x.ndim - 2)
     mean, std = (torch.tensor(values, device=device).view(1, -1, *positions) for values in moments)
     x = (torch.tensor(split.x, dtype=torch.float32, device=device) - mean) / std
-    return Samples(x.contiguous(memory_format=layout), torch.tensor(split.y, device=device))
+    y = torch.tensor(split.y, device=device)
+    if not data.classes:
+        y = (y - data.target_mean) / data.target_std
+    return Samples(x.contiguous(memory_format=layout), y)

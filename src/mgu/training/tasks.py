@@ -1,5 +1,6 @@
 """What a network is trained to answer: how its outputs are judged, in training and at the end."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mgu.history import Answers
+from mgu.data import DataSet
+from mgu.history import Answers, Errors
 
 
 class Task(Protocol):
@@ -26,7 +28,7 @@ class Task(Protocol):
     def score(self, scored: float, y: Tensor) -> float:
         """The score of a split with answers ``y``: the higher the better, 1 at most."""
 
-    def answers(self, outputs: Tensor, y: Tensor) -> Answers:
+    def answers(self, outputs: Tensor, y: Tensor) -> Answers | Errors:
         """All that is kept of the outputs on the test split."""
 
 
@@ -49,3 +51,31 @@ class Classification:
         counts = torch.bincount(y * self.outputs + outputs.argmax(dim=1), minlength=self.outputs**2)
         confusion = tuple(tuple(row) for row in counts.view(self.outputs, -1).tolist())
         return Answers(confusion, F.cross_entropy(outputs.double(), y).item())
+
+
+@dataclass(frozen=True)
+class Regression:
+    """One output, the standardised target; the score is R². ``std`` is that of the target, in its unit."""
+
+    std: float
+    outputs: int = 1
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return F.mse_loss(outputs.squeeze(1), y)
+
+    def scored(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return -(outputs.squeeze(1) - y).square().sum()
+
+    def score(self, scored: float, y: Tensor) -> float:
+        found = 1 + scored / (y - y.mean()).square().sum().item()
+        return found if math.isfinite(found) else -math.inf
+
+    def answers(self, outputs: Tensor, y: Tensor) -> Errors:
+        errors = (outputs.squeeze(1) - y) * self.std
+        r2 = self.score(self.scored(outputs, y).item(), y)
+        return Errors(r2, errors.abs().mean().item(), errors.square().mean().sqrt().item())
+
+
+def task_of(data: DataSet) -> Task:
+    """What networks are to do with the data."""
+    return Classification(len(data.classes)) if data.classes else Regression(data.target_std)
