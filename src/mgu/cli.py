@@ -146,7 +146,7 @@ def space(name: str, style: str, **unit: Any) -> None:
     metavar="NAME,...",
     callback=_names,
     help="Searches whose cost the report tells, nothing is trained for it: grid, parallel, oracle, random, halving, "
-    "asha, hyperband, tpe, or all of these. Networks to be trained beside: switchable.",
+    "asha, hyperband, tpe, or all of these. Trained beside: switchable, boosting, mlp.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the files written.")

@@ -20,10 +20,10 @@ from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
 from mgu.study.ledger import Ledger
 from mgu.study.runner import Listener, Trained, run, trial_folder
 from mgu.study.trained_rivals import rival_models
-from mgu.study.trial import StudyView, Trial
+from mgu.study.trial import Estimator, StudyView, Trial
 from mgu.torch.network import model_size
 from mgu.torch.unit import MultiGatedUnit
-from mgu.training import Recipe, fit
+from mgu.training import Recipe, fit, fit_estimator
 from mgu.training.tasks import task_of
 
 #: MultiGatedUnit's own options where none are given, recorded with a study.
@@ -134,6 +134,9 @@ class Comparison:
 
     def _train(self, trial: Trial, on_epoch: Callable[[Epoch], None]) -> Trained:
         with Meter(torch.device(self.device), self.country) as meter:
+            if isinstance(trial.architecture, Estimator):
+                result = fit_estimator(trial.architecture.name, self.data, seed=trial.seed, meter=meter)
+                return Trained(result, lambda folder: None)
             fitted = fit(
                 trial.architecture,
                 self.data,
@@ -146,7 +149,9 @@ class Comparison:
             )
         return Trained(fitted.result, partial(save_trial, fitted, self.data))
 
-    def _size(self, architecture: Architecture) -> int:
+    def _size(self, architecture: Architecture | Estimator) -> int:
+        if isinstance(architecture, Estimator):
+            return 0
         return model_size(architecture, self.data.input_shape, task_of(self.data).outputs, **self.unit)
 
 
@@ -189,7 +194,9 @@ def write_study_report(view: StudyView, folder: Path, searches: Sequence[str] = 
         ) from error
 
 
-def _selected(models: Mapping[str, Architecture], patterns: list[str]) -> dict[str, Architecture]:
+def _selected(
+    models: Mapping[str, Architecture | Estimator], patterns: list[str]
+) -> dict[str, Architecture | Estimator]:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in models):
             raise InputError(f"no model matches {pattern!r}; the models of this space: {', '.join(models)}")

@@ -10,7 +10,8 @@ from mgu.errors import InputError
 from mgu.spaces import Cell, load_space
 from mgu.study.ledger import FILE, Ledger, read_study
 from mgu.study.trained_rivals import TRAINED_RIVALS, rival_models, title
-from mgu.study.trial import Trial
+from mgu.study.trial import Estimator, Trial
+from mgu.training import ESTIMATORS
 
 RESULTS = Path(__file__).parents[2] / "results"
 SETTINGS = {"training": {"epochs": 3}}
@@ -33,7 +34,7 @@ def test_switchable_normalization_has_the_mgu_networks_layouts():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["switching"], "unknown rival 'switching'; allowed: switchable"),
+        (["switching"], "unknown rival 'switching'; allowed: switchable, boosting, mlp"),
         (["switchable", "switchable"], "rival 'switchable' is named more than once"),
         ("switchable", r"rivals must be a sequence of names, such as \['switchable'\]"),
     ],
@@ -41,6 +42,23 @@ def test_switchable_normalization_has_the_mgu_networks_layouts():
 def test_what_is_refused(names, message):
     with pytest.raises(InputError, match=message):
         rival_models(names, load_space("digits"))
+
+
+def test_estimators_are_one_model_each():
+    found = rival_models(["boosting", "mlp"], load_space("table"))
+    assert found == {
+        "TAB_HGB_001": ("boosting", Estimator("hist_gradient_boosting")),
+        "TAB_MLP_001": ("mlp", Estimator("mlp")),
+    }
+    assert {architecture.name for _, architecture in found.values()} == set(ESTIMATORS)
+
+
+def test_an_estimators_trial_comes_back_from_the_ledger(tmp_path):
+    trials = [Trial("TAB_HGB_001", Estimator("hist_gradient_boosting"), 0, seed, "boosting") for seed in (0, 1)]
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        assert len(set(ledger.add(trials, SETTINGS))) == 2
+    assert [record.trial for record in read_study(tmp_path).records] == trials
+    assert {(t.kind, t.is_mgu, t.layout, t.norm, t.residual) for t in trials} == {("rival", False, *["N/A"] * 3)}
 
 
 def test_titles():

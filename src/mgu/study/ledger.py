@@ -14,7 +14,7 @@ from mgu.errors import InputError
 from mgu.history import Answers, Decision, Energy, Epoch, Errors, Flops, Hardening, Result, Usage
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell
-from mgu.study.trial import Record, StudyView, Trial, identity
+from mgu.study.trial import Estimator, Record, StudyView, Trial, identity
 
 FILE = "ledger.sqlite"
 #: What entries of a result were called at first.
@@ -210,6 +210,8 @@ def _record(row: tuple[str, str, int, float, str | None]) -> Record:
 
 def _trial(table: dict[str, Any]) -> Trial:
     shape = table["architecture"]
+    if "layout" not in shape:
+        return Trial(**{**table, "architecture": Estimator(**shape)})
     cell = Cell(**shape["cell"]) if shape["cell"] else None
     architecture = Architecture(**{**shape, "layout": Layout(**shape["layout"]), "cell": cell})
     return Trial(**{**table, "architecture": architecture})

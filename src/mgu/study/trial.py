@@ -7,22 +7,30 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mgu.history import Result
-from mgu.spaces import Architecture
+from mgu.spaces import Architecture, Cell
 
 #: The statuses of a trial that has ended; see ``Result``.
 ENDED = ("finished", "diverged", "failed")
 
 
 @dataclass(frozen=True)
+class Estimator:
+    """One of ``mgu.training.ESTIMATORS``, by name: what is trained where it is no network of ours."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Trial:
     """One training run: an architecture and a seed.
 
-    ``model_size`` counts all weights, batch norm's running statistics included (as Keras does). ``rival`` names the
-    trained rival that it is a model of; it is empty for the grid's models and for MGU's.
+    ``model_size`` counts all weights, batch norm's running statistics included (as Keras does); it is 0 for estimators,
+    whose size is not known before. ``rival`` names the trained rival that it is a model of; it is empty for the grid's
+    models and for MGU's.
     """
 
     model_name: str
-    architecture: Architecture
+    architecture: Architecture | Estimator
     model_size: int
     seed: int
     rival: str = ""
@@ -32,7 +40,7 @@ class Trial:
         """What it is trained for: "plain" as a model of the grid, "mgu", or "rival" as neither."""
         if self.rival:
             return "rival"
-        return "plain" if self.architecture.cell else "mgu"
+        return "plain" if self._cell else "mgu"
 
     @property
     def is_mgu(self) -> bool:
@@ -40,17 +48,22 @@ class Trial:
 
     @property
     def layout(self) -> str:
-        return str(self.architecture.layout)
+        """The layout, or N/A for an estimator."""
+        return "N/A" if isinstance(self.architecture, Estimator) else str(self.architecture.layout)
 
     @property
     def norm(self) -> str:
-        """The cell's norm, or N/A for an MGU network, which learns it."""
-        return self.architecture.cell.norm if self.architecture.cell else "N/A"
+        """The cell's norm, or N/A for an MGU network, which learns it, and for an estimator."""
+        return self._cell.norm if self._cell else "N/A"
 
     @property
     def residual(self) -> str:
-        """1 or 0, or N/A for an MGU network, which learns it."""
-        return str(int(self.architecture.cell.residual)) if self.architecture.cell else "N/A"
+        """1 or 0, or N/A for an MGU network, which learns it, and for an estimator."""
+        return str(int(self._cell.residual)) if self._cell else "N/A"
+
+    @property
+    def _cell(self) -> Cell | None:
+        return None if isinstance(self.architecture, Estimator) else self.architecture.cell
 
     def key(self, settings: Mapping[str, Any]) -> str:
         """What tells the trial from all others: the SHA-256 of its architecture, its seed, ``identity(settings)``, and

@@ -1,7 +1,8 @@
 """Training one network on one data set by the paper's recipe, on a clock."""
 
 from mgu.training.denormals import flush_denormals
+from mgu.training.estimators import ESTIMATORS, fit_estimator
 from mgu.training.fitting import Fitted, fit
 from mgu.training.recipe import Recipe
 
-__all__ = ["Fitted", "Recipe", "fit", "flush_denormals"]
+__all__ = ["ESTIMATORS", "Fitted", "Recipe", "fit", "fit_estimator", "flush_denormals"]
