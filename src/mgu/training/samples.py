@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,10 +15,12 @@ EVALUATION_BATCH = 500
 
 @dataclass(frozen=True)
 class Samples:
-    """A split as the network takes it: x (samples, channels, *positions) standardised, y (samples,)."""
+    """A split as the network takes it: x (samples, channels, *positions) standardised, y (samples,), and ``groups``
+    (samples,), the number of each sample's group; None where the data has no groups."""
 
     x: Tensor
     y: Tensor
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -25,7 +28,8 @@ class Samples:
     def spread(self, most: int) -> "Samples":
         """At most so many samples, evenly spaced: a data set may be in the order of its classes."""
         step = -(-len(self) // most)
-        return Samples(self.x[::step], self.y[::step])
+        groups = None if self.groups is None else self.groups[::step]
+        return Samples(self.x[::step], self.y[::step], groups)
 
     def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches in the samples' own order."""
@@ -87,4 +91,10 @@ def _standardised(split: Split, data: DataSet, device: torch.device, layout: tor
     positions = [1] * (split.x.ndim - 2)
     mean, std = (torch.tensor(values, device=device).view(1, -1, *positions) for values in moments)
     x = (torch.tensor(split.x, dtype=torch.float32, device=device) - mean) / std
-    return Samples(x.contiguous(memory_format=layout), torch.tensor(split.y, device=device))
+    return Samples(x.contiguous(memory_format=layout), torch.tensor(split.y, device=device), _numbered(split, device))
+
+
+def _numbered(split: Split, device: torch.device) -> Tensor | None:
+    if split.groups is None:
+        return None
+    return torch.tensor(np.unique(split.groups, return_inverse=True)[1], device=device)
