@@ -30,15 +30,16 @@ def keep_rows(
     A cell is compared as text, a class number by its name where ``names`` has those of the column. Raises InputError,
     listing the values that there are, for one that no row has, and where no row of a split is left.
     """
+    kept = frames
     for column, values in keep.items():
         texts = {role: _texts(frame[column], (names or {}).get(column)) for role, frame in frames.items()}
-        _check_known(column, values, sorted({text for column in texts.values() for text in column.dropna()}), places)
-        frames = {role: frame[texts[role].isin(values)] for role, frame in frames.items()}
-    for role, frame in frames.items():
+        _check_known(column, values, sorted({text for several in texts.values() for text in several.dropna()}), places)
+        kept = {role: frame[texts[role][frame.index].isin(values)] for role, frame in kept.items()}
+    for role, frame in kept.items():
         if keep and frame.empty:
             listed = ", ".join(f"{column}={' or '.join(values)}" for column, values in keep.items())
             raise InputError(f"{places[role].text}: no row is left of those to be kept ({listed})")
-    return frames
+    return kept
 
 
 def read_groups(
