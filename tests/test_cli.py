@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from cervigrams import write_cases
 from mgu.cli import main
 from mgu.study.ledger import read_study
 
@@ -193,6 +194,30 @@ def test_rivals_are_no_part_of_what_a_study_is(tmp_path):
     assert again.exit_code == 0, again.output
     assert "1/3" not in again.stdout  # nothing was trained again
     assert "Search costs" not in (tmp_path / "s" / "report.md").read_text()
+
+
+def test_cases_are_kept_together_and_the_report_says_so(tmp_path):
+    cases = write_cases(tmp_path / "cases", 24, 16)
+    arguments = ["compare", cases, "--group", "case_id", "--keep", "stage=acetic_acid", "--keep", "stage=iodine"]
+    arguments += ["--space", "digits", "--only", "*MGU*", "--epochs", 1, "--batch-size", 8, "--note", "Drawn."]
+    done = mgu(*arguments, "--image-size", "16,18", "--out", tmp_path / "s", "--quiet")
+    assert done.exit_code == 0, done.output
+    view = read_study(tmp_path / "s")
+    data = view.settings["data"]
+    assert data["note"] == (
+        "Drawn. Only rows with stage acetic_acid or iodine. Images resized to 16 x 18 (height x width). "
+        "Split by case_id: each is in one split alone."
+    )
+    assert data["input_shape"] == [3, 16, 18]
+    assert (data["train"], data["validation"], data["test"]) == (15 * 6, 4 * 6, 5 * 6)
+    assert sum(map(sum, view.records[0].result.test_case_answers.confusion)) == 5
+    assert data["note"] in (tmp_path / "s" / "report.md").read_text()
+    other = mgu(*arguments[:4], *arguments[6:], "--image-size", "16,18", "--out", tmp_path / "s", "--quiet")
+    assert other.exit_code == 2
+    assert "data.checksum was" in other.stderr
+    for wrong, message in (("--keep", "is not COLUMN=VALUE"), ("--image-size", "is not HEIGHT,WIDTH")):
+        done = mgu("compare", cases, wrong, "acetic_acid")
+        assert (done.exit_code, message in done.stderr) == (2, True)
 
 
 def test_nothing_finished_is_exit_code_1(tmp_path):

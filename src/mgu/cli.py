@@ -49,6 +49,25 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> lis
     return [name.strip() for name in text.split(",")] if text else []
 
 
+def _pairs(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:
+    """COLUMN=VALUE, each column with all of its values."""
+    pairs: dict[str, list[str]] = {}
+    for text in texts:
+        column, equals, value = text.partition("=")
+        if not column or not equals:
+            raise click.BadParameter(f"{text!r} is not COLUMN=VALUE, such as stage=acetic_acid")
+        pairs.setdefault(column, []).append(value)
+    return pairs
+
+
+def _size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    """HEIGHT,WIDTH as numbers."""
+    try:
+        return tuple(int(side) for side in text.split(",")) if text else None
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not HEIGHT,WIDTH in pixels, such as 512,512") from None
+
+
 def unit_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add MultiGatedUnit's options to a command, which gets them by the names of its arguments."""
     options = (
@@ -109,6 +128,15 @@ def space(name: str, style: str, **unit: Any) -> None:
 @click.option(
     "--task", type=click.Choice(["classification", "regression"]), help="Where the target's values leave it open."
 )
+@click.option("--group", metavar="COLUMN", help="Never split what this column says belongs together, such as a case.")
+@click.option(
+    "--keep",
+    metavar="COLUMN=VALUE",
+    multiple=True,
+    callback=_pairs,
+    help="Take only the rows whose column has this value, or one of several: repeat the option.",
+)
+@click.option("--image-size", metavar="HEIGHT,WIDTH", callback=_size, help="Resize all images to this.")
 @click.option("--limit", type=click.IntRange(1), help="Take this many of the training samples (validation included).")
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Train each model with so many seeds."
@@ -154,9 +182,6 @@ def compare(
     data: str,
     space_name: str | None,
     out: Path | None,
-    target: str | None,
-    task: str | None,
-    limit: int | None,
     seeds: int,
     only: str | None,
     device: str,
@@ -184,7 +209,8 @@ def compare(
     recipe = Recipe(compile=compile_mode, **{name: options.pop(name) for name in recipe_names})
     chosen = load_space(space_name) if space_name else None
     target_device = resolve_device(device)
-    loaded = load_data(data, target=target, limit=limit, task=task)
+    reading = ("target", "task", "limit", "group", "keep", "image_size")
+    loaded = load_data(data, **{name: options.pop(name) for name in reading})
     comparison = Comparison(
         loaded, chosen or default_space(loaded), recipe, options, target_device, note, country, trained
     )

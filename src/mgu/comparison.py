@@ -38,7 +38,8 @@ UNIT_DEFAULTS = {
 class Comparison:
     """What is compared: the data, the space, the recipe, and MultiGatedUnit's options (gates, prior, form, ...).
 
-    ``note`` is what a reader of the numbers must know of the data; the report shows it beside them. ``country`` (an ISO
+    ``note`` is what a reader of the numbers must know of the data; the report shows it beside them, and
+    the data's own. ``country`` (an ISO
     3166 code of three letters) says where the electricity comes from, for the carbon. ``rivals`` are names of
     ``mgu.study.trained_rivals.TRAINED_RIVALS``, to be trained too: they change no other trial's result, and a study can
     have them added later.
@@ -67,6 +68,7 @@ class Comparison:
     def settings(self) -> dict[str, Any]:
         """All that decides the trials' results, as plain JSON data."""
         data = self.data
+        note = " ".join(filter(None, (self.note, data.note)))
         return {
             "data": {
                 "name": self.name,
@@ -77,7 +79,7 @@ class Comparison:
                 "validation": len(data.validation.y),
                 "test": len(data.test.y),
                 **({} if data.classes else {"task": data.task}),
-                **({"note": self.note} if self.note else {}),
+                **({"note": note} if note else {}),
             },
             "space": _plain(self.space),
             "training": {**asdict(self.recipe), "decay": self.recipe.step_decay},

@@ -142,7 +142,8 @@ class Result:
     ``tts_s`` is wall time from the first touch of the data to the end of the test evaluation; ``train_s`` is the part
     spent in training steps; ``compile_s`` is the time of compilation and of a first step of each batch size, which is
     in neither. ``latency_s`` is of a batch of the recipe's size in evaluation mode. ``hardening`` is of MGU networks
-    that were also hardened. ``test_answers`` are those of the best epoch's weights; ``step_flops`` are of a training
+    that were also hardened. ``test_answers`` are those of the best epoch's weights, ``test_case_answers`` the same
+    with one answer a case, where the data has groups; ``step_flops`` are of a training
     step, ``run_flops`` of all steps and evaluations. What was not measured is None.
     """
 
@@ -159,6 +160,7 @@ class Result:
     latency_s: float | None = None
     hardening: "Hardening | None" = None
     test_answers: Answers | Errors | None = None
+    test_case_answers: Answers | None = None
     step_flops: Flops | None = None
     run_flops: Flops | None = None
     usage: Usage | None = None

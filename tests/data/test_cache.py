@@ -24,9 +24,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     log: list[str] = []
     original = sources.decode
 
-    def decode(sets: object, source: str, target: str | None, task: str | None) -> object:
+    def decode(sets: object, source: str, query: object) -> object:
         log.append(source)
-        return original(sets, source, target, task)
+        return original(sets, source, query)
 
     monkeypatch.setattr(sources, "decode", decode)
     return log

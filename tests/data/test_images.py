@@ -225,3 +225,17 @@ def test_bad_images_in_parquet(tmp_path: Path, numbered) -> None:
         datasets.Dataset.from_dict({"image": images, "label": [0, 1] * 10}, features=features).to_parquet(file)
         with pytest.raises(InputError, match=rf"train\.parquet, split train, row 11 \(counted from 0\).*{message}"):
             load_data(str(file))
+
+
+def test_images_are_resized(image_folder) -> None:
+    """As torch does it, in float64, from (4k, 4k + 4) pixels to (9, 7) of them, larger and smaller."""
+    import torch
+
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (4 * k, 4 * k + 4, 3), dtype=np.uint8) for k in range(1, 7)]
+    data = load_data(str(image_folder({"a": images, "b": images})), image_size=(9, 7))
+    assert data.input_shape == (3, 9, 7)
+    for image in images:
+        pixels = torch.tensor(image.transpose(2, 0, 1)[None], dtype=torch.float64)
+        own = torch.nn.functional.interpolate(pixels, (9, 7), mode="bilinear", antialias=True)[0].numpy()
+        assert min(np.abs(x - own).max() for x in every_image(data)) < 1.5  # Pillow rounds after each direction

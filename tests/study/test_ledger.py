@@ -75,6 +75,7 @@ def test_answers_operations_and_usage_come_back(tmp_path):
     result = replace(
         RESULT,
         test_answers=Answers(((3, 1), (0, 2)), 0.5),
+        test_case_answers=Answers(((1, 0), (0, 1)), 0.25),
         step_flops=Flops(10, 12),
         run_flops=Flops(100, 10**15),
         usage=usage,

@@ -1,9 +1,11 @@
 """Any data set as arrays: train, validation and test."""
 
+from collections.abc import Mapping
 from numbers import Integral
 
 from mgu.data.arrays import DataSet, Split, checksum, task_of
 from mgu.data.features import TableFeatures
+from mgu.data.query import Query, read_keep, read_size
 from mgu.data.sources import read
 from mgu.data.splits import cut
 from mgu.data.targets import ENCODERS
@@ -15,7 +17,15 @@ MIN_LIMIT = 10
 
 
 def load_data(
-    name: str, *, target: str | None = None, limit: int | None = None, seed: int = 0, task: str | None = None
+    name: str,
+    *,
+    target: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    task: str | None = None,
+    group: str | None = None,
+    keep: Mapping[str, object] | None = None,
+    image_size: tuple[int, int] | None = None,
 ) -> DataSet:
     """A data set by name, with disjoint train, validation and test splits.
 
@@ -39,12 +49,19 @@ def load_data(
     samples, by ``seed``, are taken from what train and validation are cut from, or from train alone where validation
     comes with the data; test stays whole. All cuts are stratified by class, and plainly random for regression.
 
+    ``group`` names a column that says which samples belong together, such as the images of one case; without it, an
+    image set is grouped by its column case_id, patient_id or group, where it has one. All samples of a group are in one
+    split, shares are shares of the groups, and ``limit`` takes whole groups. ``keep`` has, by column, the value or the
+    list of values that a row must hold to be taken. ``image_size`` (height, width) is what images are resized to,
+    whatever their proportions. The data set's ``note`` tells of all three.
+
     Decoded images are cached in ``$MGU_CACHE``, ``$XDG_CACHE_HOME/mgu`` or ``~/.cache/mgu``.
 
     Raises InputError for an unknown name, a missing file, a Hub out of reach, an image that cannot be read or differs
-    in size, a table that cannot be read, a feature that is infinite, dates, wholly missing, of mixed types or as good
-    as an id, a target that is absent, incomplete, all of one value, or not of the task, a class unseen in training,
-    and too few samples, in all or of a class.
+    in size, a column or a value to be kept that is not there, a group that is missing, of two classes or in two splits,
+    a table that cannot be read, a feature that is infinite, dates, wholly missing, of mixed types or as good as an id,
+    a target that is absent, incomplete, all of one value, or not of the task, a class unseen in training, and too few
+    samples or groups, in all or of a class.
     """
     if limit is not None and (not _whole(limit) or limit < MIN_LIMIT):
         raise InputError(f"limit must be a whole number of at least {MIN_LIMIT}, or left out; {limit!r} was given")
@@ -52,11 +69,18 @@ def load_data(
         raise InputError(f"seed must be a whole number from 0 to 2**32 - 1; {seed!r} was given")
     if task is not None and task not in ENCODERS:
         raise InputError(f"task must be {' or '.join(ENCODERS)}, or left out; {task!r} was given")
-    decoded = read(name, target, task)
+    query = Query(target, task, group, read_keep(keep), read_size(image_size))
+    decoded = read(name, query)
     classes = decoded.classes
-    splits, features = decoded.take(cut(decoded.y, classes, name, limit=limit, seed=seed))
+    splits, features = decoded.take(cut(decoded.y, classes, name, limit=limit, seed=seed, groups=decoded.groups))
     return DataSet(
-        name, **splits, classes=classes, checksum=checksum(splits, classes), task=task_of(classes), features=features
+        name,
+        **splits,
+        classes=classes,
+        checksum=checksum(splits, classes),
+        task=task_of(classes),
+        features=features,
+        note=query.note(decoded.group),
     )
 
 

@@ -17,21 +17,26 @@ Floats = NDArray[np.float32]
 #: An index into the classes, or a quantity.
 Target = NDArray[np.int64] | NDArray[np.float32]
 
+#: Names of the groups that samples are of, such as a patient's or a case's.
+Groups = NDArray[np.str_]
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Samples and their targets.
 
     ``x`` is (samples, channels, *positions) uint8 for images and (samples, features) float32 for tables; ``y`` is
-    (samples,): int64, an index into the classes, or for regression float32.
+    (samples,): int64, an index into the classes, or for regression float32. ``groups`` (samples,) names the group of
+    each sample, such as a case; None where the data has none.
     """
 
     x: NDArray[Any]
     y: Target
+    groups: Groups | None = None
 
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """The samples at these positions, copied."""
-        return Split(self.x[rows], self.y[rows])
+        return Split(self.x[rows], self.y[rows], None if self.groups is None else self.groups[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +53,22 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Images that a source holds, uncut: "train", and "validation" and "test" where it has them."""
+    """Images that a source holds, uncut: "train", and "validation" and "test" where it has them. ``group`` is the
+    column that the groups are from."""
 
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
+    group: str | None = None
 
     @property
     def y(self) -> dict[str, Target]:
         """The targets, by split."""
         return {role: split.y for role, split in self.splits.items()}
+
+    @property
+    def groups(self) -> dict[str, Groups]:
+        """The groups, by split; nothing where there are none."""
+        return {role: split.groups for role, split in self.splits.items() if split.groups is not None}
 
     def take(self, parts: Mapping[str, Part]) -> tuple[dict[str, Split], None]:
         """The parts, copied where they are not a whole split; images have no features to learn."""
@@ -71,9 +83,10 @@ class Decoded:
 class DataSet:
     """Three disjoint splits, and the names of the classes that their labels index; none for regression.
 
-    ``checksum`` is the SHA-256 of the arrays, shapes, dtypes and classes: equal for equal data, wherever it lay.
+    ``checksum`` is the SHA-256 of the arrays, shapes, dtypes, classes, and groups where there are: equal for equal
+    data, wherever it lay.
     ``task`` is "classification" or "regression". ``features`` say how a table's columns became x, and what to make of
-    new rows; None for images.
+    new rows; None for images. ``note`` says what of the source was taken, and what it was split by.
     """
 
     name: str
@@ -84,6 +97,7 @@ class DataSet:
     checksum: str
     task: str = "classification"
     features: TableFeatures | None = None
+    note: str = ""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -142,6 +156,9 @@ def checksum(splits: Mapping[str, Split], classes: tuple[str, ...]) -> str:
         for array in (splits[role].x, splits[role].y):
             digest.update(f"{role} {array.dtype.str} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        groups = splits[role].groups
+        if groups is not None:
+            digest.update(f"{role} groups {json.dumps(groups.tolist())}".encode())
     return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from mgu.data.arrays import Decoded, Split, task_of
 from mgu.data.places import FIRST_ROW, sheet
+from mgu.data.query import Query
 from mgu.data.tables import Table, decode_tables
 from mgu.errors import InputError
 
@@ -20,20 +21,25 @@ BUNDLED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def load_bundled(name: str, target: str | None, task: str | None) -> Decoded | Table:
+def load_bundled(name: str, query: Query) -> Decoded | Table:
     """digits as images of (1, 8, 8), the others as tables; all uncut.
 
-    Raises InputError where a target is named, and for another task than the set's own.
+    Raises InputError for another task than the set's own, and where anything else is asked: these sets are whole.
     """
     from sklearn import datasets
 
-    if target is not None:
-        raise InputError(f"{name}: its target is given; target={target!r} cannot be chosen, leave it out")
+    if query.target is not None:
+        raise InputError(f"{name}: its target is given; target={query.target!r} cannot be chosen, leave it out")
+    for option, value in (("group", query.group), ("keep", query.keep), ("image_size", query.image_size)):
+        if value:
+            raise InputError(f"{name}: a bundled set has no {option} to choose, but {value!r} was given; leave it out")
     function, options = BUNDLED[name]
     bunch = getattr(datasets, function)(**options)
     classes = tuple(str(label) for label in bunch.get("target_names", ()))
-    if task not in (None, task_of(classes)):
-        raise InputError(f"{name}: it is a set for {task_of(classes)}; task={task!r} cannot be chosen, leave it out")
+    if query.task not in (None, task_of(classes)):
+        raise InputError(
+            f"{name}: it is a set for {task_of(classes)}; task={query.task!r} cannot be chosen, leave it out"
+        )
     return _digits(bunch, classes) if name == "digits" else _table(name, bunch, classes)
 
 

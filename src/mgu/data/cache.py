@@ -1,7 +1,7 @@
 """Decoded images on disk, so that a second load decodes nothing.
 
-An entry is a folder, there whole or not at all: an array a file, ``classes.json``, and ``index.json`` with the SHA-256
-of each. A cache that cannot be read or written is done without.
+An entry is a folder, there whole or not at all: an array a file, ``classes.json``, ``group.json`` with the groups'
+column, and ``index.json`` with the SHA-256 of each. A cache that cannot be read or written is done without.
 """
 
 import hashlib
@@ -10,16 +10,18 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from mgu.data.arrays import Decoded, Split
+from mgu.data.query import Query
 from mgu.data.tables import Table
 from mgu.files import cache_folder as project_cache
 
 #: Part of each key: raise it when decoding changes.
-FORMAT = 2
+FORMAT = 3
 
 
 def cache_folder() -> Path:
@@ -27,10 +29,10 @@ def cache_folder() -> Path:
     return project_cache() / "data"
 
 
-def key(base: Path, files: Iterable[Path], target: str | None, task: str | None) -> str:
-    """The name of an entry: it changes with any file's name, size or time, the folder, the target and the task."""
+def key(base: Path, files: Iterable[Path], query: Query) -> str:
+    """The name of an entry: it changes with any file's name, size or time, the folder, and the query."""
     facts = [(f.relative_to(base).as_posix(), (stat := f.stat()).st_size, stat.st_mtime_ns) for f in sorted(files)]
-    identity = [FORMAT, str(base.resolve()), target, task, facts]
+    identity = [FORMAT, str(base.resolve()), asdict(query), facts]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
@@ -92,16 +94,21 @@ def _read(entry: Path) -> Decoded:
     roles = [role for role in ("train", "validation", "test") if f"{role}_x.npy" in checksums]
     if "train" not in roles:
         raise ValueError(f"{entry} is incomplete")
-    arrays = {role: [np.load(entry / f"{role}_{a}.npy", allow_pickle=False) for a in "xy"] for role in roles}
-    return Decoded({role: Split(x, y) for role, (x, y) in arrays.items()}, classes)
+    group = json.loads((entry / "group.json").read_bytes())
+    names = ("x", "y") if group is None else ("x", "y", "groups")
+    arrays = {role: [np.load(entry / f"{role}_{name}.npy", allow_pickle=False) for name in names] for role in roles}
+    return Decoded({role: Split(*several) for role, several in arrays.items()}, classes, group)
 
 
 def _write(entry: Path, decoded: Decoded) -> None:
     entry.mkdir()
     (entry / "classes.json").write_text(json.dumps(decoded.classes), encoding="utf-8")
+    (entry / "group.json").write_text(json.dumps(decoded.group), encoding="utf-8")
     for role, split in decoded.splits.items():
         np.save(entry / f"{role}_x.npy", split.x, allow_pickle=False)
         np.save(entry / f"{role}_y.npy", split.y, allow_pickle=False)
+        if split.groups is not None:
+            np.save(entry / f"{role}_groups.npy", split.groups, allow_pickle=False)
     checksums = {file.name: _checksum(file) for file in sorted(entry.iterdir())}
     (entry / "index.json").write_text(json.dumps(checksums, indent=1), encoding="utf-8")
 

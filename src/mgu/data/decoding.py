@@ -1,36 +1,56 @@
 """From what ``datasets`` loaded to arrays, images and tables alike."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mgu.data.arrays import Decoded, Split
-from mgu.data.columns import class_labels, image_column, target_column
+from mgu.data.columns import GROUP_COLUMNS, chosen_columns, class_labels, image_column
 from mgu.data.images import decode_images
-from mgu.data.places import FIRST_ROW, sequence, sheet
+from mgu.data.places import FIRST_ROW, Place, sequence, sheet
+from mgu.data.query import Query
+from mgu.data.rows import keep_rows, read_groups
 from mgu.data.splits import find_roles
-from mgu.data.tables import Table, decode_tables
+from mgu.data.tables import Table, read_tables
 from mgu.data.targets import encode_target
 
 
-def decode(sets: Any, source: str, target: str | None, task: str | None) -> Decoded | Table:
+def decode(sets: Any, source: str, query: Query) -> Decoded | Table:
     """The splits of a ``datasets.DatasetDict`` that are recognised by name; ``source`` names it in errors.
 
-    Raises InputError for what cannot be read, and for a target that does not suit the task.
+    Raises InputError for what cannot be read, a column or value that is not there, groups that are not whole, and a
+    target that does not suit the task.
     """
     roles = find_roles(sets, source)
     splits = {role: sets[name] for role, name in roles.items()}
     features = splits["train"].features
     images = image_column(features, source)
-    labelled = class_labels(features)
-    target = target_column([name for name in features if name != images], target, source, labelled)
-    names = features[target].names if target in labelled else None
+    names = {column: features[column].names for column in class_labels(features)}
     place = sheet if images is None else sequence
     places = {role: place(f"{source}, split {name}") for role, name in roles.items()}
     if images is None:
-        return decode_tables({role: _frame(split) for role, split in splits.items()}, target, names, places, task)
-    columns = {role: _labels(split, target) for role, split in splits.items()}
-    y, classes = encode_target(columns, names, places, task)
-    x = decode_images({role: splits[role] for role in y}, images, places)
-    return Decoded({role: Split(x[role], y[role]) for role in y}, classes)
+        return read_tables({role: _frame(split) for role, split in splits.items()}, query, places, source, names)
+    return _read_images(splits, images, query, places, source, names)
+
+
+def _read_images(
+    splits: Mapping[str, Any],
+    images: str,
+    query: Query,
+    places: Mapping[str, Place],
+    source: str,
+    names: Mapping[str, Sequence[str]],
+) -> Decoded:
+    columns = [name for name in splits["train"].features if name != images]
+    target, group = chosen_columns(columns, query, source, list(names), GROUP_COLUMNS)
+    read = {target, *query.keep, *([group] if group else [])}
+    described = {role: _described(split, read) for role, split in splits.items()}
+    frames = keep_rows(described, query.keep, places, names)
+    targets = {role: frame[target] for role, frame in frames.items()}
+    y, classes = encode_target(targets, names.get(target), places, query.task)
+    groups = read_groups(frames, group, y, classes, places) if group else {}
+    rows = {role: frames[role].index.to_numpy() for role in y}
+    x = decode_images({role: splits[role] for role in y}, images, places, rows, query.image_size)
+    return Decoded({role: Split(x[role], y[role], groups.get(role)) for role in y}, classes, group)
 
 
 def _frame(split: Any) -> Any:
@@ -39,5 +59,5 @@ def _frame(split: Any) -> Any:
     return frame
 
 
-def _labels(split: Any, target: str) -> Any:
-    return split.select_columns([target]).to_pandas()[target]
+def _described(split: Any, columns: Iterable[str]) -> Any:
+    return split.select_columns(sorted(columns)).to_pandas()

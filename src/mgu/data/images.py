@@ -15,38 +15,46 @@ from mgu.errors import InputError
 Pixels = NDArray[np.uint8]
 
 
-def decode_images(sets: Mapping[str, Any], column: str, places: Mapping[str, Place]) -> dict[str, Pixels]:
-    """The images of each ``datasets.Dataset``, (samples, channels, height, width) uint8.
+def decode_images(
+    sets: Mapping[str, Any],
+    column: str,
+    places: Mapping[str, Place],
+    rows: Mapping[str, NDArray[np.int64]],
+    size: tuple[int, int] | None = None,
+) -> dict[str, Pixels]:
+    """The images in these rows of each ``datasets.Dataset``, (samples, channels, height, width) uint8.
 
     One channel where every image of every split is greyscale (16 bits are scaled to 8), else red, green and blue;
-    transparency is dropped. Raises InputError, naming the file or the row, for an image that cannot be read and for one
-    that differs in size.
+    transparency is dropped. With a ``size`` (height, width), each is resized to it, whatever its proportions: bilinear,
+    over all the pixels that one pixel comes from. Raises InputError, naming the file or the row, for an image that
+    cannot be read and, without a ``size``, for one that differs in size.
     """
     arrays: dict[str, Pixels] = {}
     first: tuple[str, Pixels] | None = None
-    for role, rows in sets.items():
-        for i, (name, pixels) in enumerate(_images(rows, column, places[role])):
+    for role, samples in sets.items():
+        for i, (name, image) in enumerate(_images(samples, column, places[role], rows[role])):
+            pixels = _resized(image, size) if size else image
             first = first or (name, pixels)
             if pixels.shape[1:] != first[1].shape[1:]:
                 raise InputError(
                     f"{name} is {_size(pixels)} (width x height), but {first[0]} is {_size(first[1])}; all images must "
-                    "have the same size: resize them"
+                    "have the same size: resize them (--image-size HEIGHT,WIDTH does)"
                 )
             if i == 0:
-                arrays[role] = np.empty((len(rows), *pixels.shape), dtype=np.uint8)
+                arrays[role] = np.empty((len(rows[role]), *pixels.shape), dtype=np.uint8)
             arrays[role] = _widen(arrays[role], len(pixels))
             arrays[role][i] = pixels
     channels = max(array.shape[1] for array in arrays.values())
     return {role: _widen(array, channels) for role, array in arrays.items()}
 
 
-def _images(rows: Any, column: str, place: Place) -> Iterator[tuple[str, Pixels]]:
+def _images(samples: Any, column: str, place: Place, rows: NDArray[np.int64]) -> Iterator[tuple[str, Pixels]]:
     import datasets
 
-    feature = datasets.Image(mode=rows.features[column].mode)
-    encoded = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+    feature = datasets.Image(mode=samples.features[column].mode)
+    encoded = samples.select(rows).select_columns([column]).cast_column(column, datasets.Image(decode=False))
     cells = (cell for batch in encoded.iter(batch_size=32) for cell in batch[column])
-    for i, cell in enumerate(cells):
+    for i, cell in zip(rows.tolist(), cells, strict=True):
         name = _name(cell, place, i)
         if cell is None:
             raise InputError(f"{name}: the image is missing; drop the row")
@@ -62,6 +70,8 @@ def _name(cell: Any, place: Place, i: int) -> str:
 
 def _read(cell: Any, feature: Any, name: str) -> Pixels:
     """One image as (channels, height, width), upright."""
+    if cell["bytes"] is None and not os.path.exists(cell["path"]):
+        raise InputError(f"{name}: there is no such image, though the metadata names it; add the file or drop its row")
     try:
         with warnings.catch_warnings(action="ignore"):
             if cell["bytes"] is None and os.path.isfile(cell["path"]):
@@ -83,6 +93,14 @@ def _greyscale_or_rgb(image: Any) -> Pixels:
     if image.mode in ("1", "L", "LA"):
         return np.asarray(image.convert("L"))[None]
     return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+
+
+def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    from PIL import Image
+
+    height, width = size
+    resized = [Image.fromarray(c).resize((width, height), Image.Resampling.BILINEAR) for c in pixels]
+    return np.stack([np.asarray(channel) for channel in resized])
 
 
 def _widen(array: Pixels, channels: int) -> Pixels:

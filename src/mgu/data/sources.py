@@ -9,53 +9,53 @@ from typing import Any
 from mgu.data import cache
 from mgu.data.arrays import Decoded
 from mgu.data.bundled import BUNDLED, load_bundled
-from mgu.data.columns import target_column
 from mgu.data.csv_file import read_csv
 from mgu.data.decoding import decode
 from mgu.data.hub import HUB_NAMES, is_hub_id, load_from_hub
 from mgu.data.loading import load_sets, quiet
 from mgu.data.places import sheet
-from mgu.data.tables import Table, decode_tables
+from mgu.data.query import Query
+from mgu.data.tables import Table, read_tables
 from mgu.errors import InputError
 
 
-def read(name: str, target: str | None, task: str | None) -> Decoded | Table:
+def read(name: str, query: Query) -> Decoded | Table:
     """All that the named source holds, uncut; see ``mgu.data.load_data`` for the names and for what is raised."""
     if name in BUNDLED:
-        return load_bundled(name, target, task)
+        return load_bundled(name, query)
     path = Path(os.path.expanduser(name))
     suffix = path.suffix.lower()
     exists = name != "" and os.path.exists(path)
     if name in HUB_NAMES or (is_hub_id(name) and not exists and suffix not in (".csv", ".parquet")):
-        return _read_hub(HUB_NAMES.get(name, name), target, task)
+        return _read_hub(HUB_NAMES.get(name, name), query)
     if exists and os.path.isdir(path):
-        return _read_folder(path, target, task)
+        return _read_folder(path, query)
     if exists and suffix == ".csv":
-        return _read_csv(path, target, task)
+        return _read_csv(path, query)
     if exists and suffix == ".parquet":
-        return _read_files(path.parent, [path], target, task, "parquet", str(path), data_files={"train": str(path)})
+        return _read_files(path.parent, [path], query, "parquet", str(path), data_files={"train": str(path)})
     raise InputError(_unknown(name, path, exists))
 
 
-def _read_hub(name: str, target: str | None, task: str | None) -> Decoded | Table:
+def _read_hub(name: str, query: Query) -> Decoded | Table:
     with quiet():
         sets = load_from_hub(name)
         files = [Path(file["filename"]) for split in sets.cache_files.values() for file in split]
         if not files:
-            return decode(sets, name, target, task)
-        key = cache.key(Path(os.path.commonpath([file.parent for file in files])), files, target, task)
-        return cache.cached(key, lambda: decode(sets, name, target, task))
+            return decode(sets, name, query)
+        key = cache.key(Path(os.path.commonpath([file.parent for file in files])), files, query)
+        return cache.cached(key, lambda: decode(sets, name, query))
 
 
-def _read_folder(path: Path, target: str | None, task: str | None) -> Decoded | Table:
+def _read_folder(path: Path, query: Query) -> Decoded | Table:
     # As ``datasets`` looks for files: links to folders are not followed.
     found = [Path(folder, file) for folder, _, names in os.walk(path) for file in names]
     files = [file for file in found if os.path.isfile(file)]  # no links that lead nowhere
-    return _read_files(path, files, target, task, str(path.resolve()), str(path))
+    return _read_files(path, files, query, str(path.resolve()), str(path))
 
 
 def _read_files(
-    base: Path, files: Sequence[Path], target: str | None, task: str | None, loader: str, source: str, **options: Any
+    base: Path, files: Sequence[Path], query: Query, loader: str, source: str, **options: Any
 ) -> Decoded | Table:
     if set("*?[") & set(f"{base.resolve()}{source}"):
         raise InputError(f"{source}: datasets reads * ? and [ in a path as wildcards; rename the folder or file")
@@ -63,15 +63,14 @@ def _read_files(
     def decode_anew() -> Decoded | Table:
         # Its own copy would stay for good in the cache of ``datasets``; ours is kept instead.
         with cache.scratch() as folder, quiet():
-            return decode(load_sets(loader, source, cache_dir=str(folder), **options), source, target, task)
+            return decode(load_sets(loader, source, cache_dir=str(folder), **options), source, query)
 
-    return cache.cached(cache.key(base, files, target, task), decode_anew)
+    return cache.cached(cache.key(base, files, query), decode_anew)
 
 
-def _read_csv(path: Path, target: str | None, task: str | None) -> Decoded | Table:
+def _read_csv(path: Path, query: Query) -> Decoded | Table:
     frame = read_csv(path)
-    target = target_column(list(frame.columns), target, str(path))
-    return decode_tables({"train": frame}, target, None, {"train": sheet(str(path))}, task)
+    return read_tables({"train": frame}, query, {"train": sheet(str(path))}, str(path), {})
 
 
 def _unknown(name: str, path: Path, exists: bool) -> str:

@@ -1,14 +1,17 @@
 """From data frames to rows that can be cut, and from these to features and targets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mgu.data.arrays import Part, Split, Target
+from mgu.data.arrays import Floats, Groups, Part, Split, Target
 from mgu.data.cells import kind
+from mgu.data.columns import chosen_columns
 from mgu.data.features import Cells, TableFeatures, read_cells
 from mgu.data.learning import learn_features
 from mgu.data.places import Place
+from mgu.data.query import Query
+from mgu.data.rows import keep_rows, read_groups
 from mgu.data.targets import encode_target
 from mgu.errors import InputError
 
@@ -18,13 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table uncut, by split: its cells by the kind of their column, gaps included, and its targets."""
+    """A table uncut, by split: its cells by the kind of their column, gaps included, its targets, and its groups, from
+    the column ``group``, where it has them."""
 
     cells: Mapping[str, Cells]
     kinds: Mapping[str, str]
     y: Mapping[str, Target]
     classes: tuple[str, ...]
     places: Mapping[str, Place]
+    groups: Mapping[str, Groups] = field(default_factory=dict)
+    group: str | None = None
 
     def take(self, parts: Mapping[str, Part]) -> tuple[dict[str, Split], TableFeatures]:
         """The parts as arrays, and the features that were learned from the training part alone.
@@ -33,10 +39,30 @@ class Table:
         """
         cells = {role: _rows(self.cells[part.split], part) for role, part in parts.items()}
         features = learn_features(cells["train"], self.kinds, self.places[parts["train"].split])
-        splits = {
-            role: Split(features.encode(cells[role]), self.y[part.split][part.rows]) for role, part in parts.items()
-        }
-        return splits, features
+        return {role: self._split(part, features.encode(cells[role])) for role, part in parts.items()}, features
+
+    def _split(self, part: Part, x: Floats) -> Split:
+        groups = self.groups.get(part.split)
+        return Split(x, self.y[part.split][part.rows], None if groups is None else groups[part.rows])
+
+
+def read_tables(
+    frames: Mapping[str, "pd.DataFrame"],
+    query: Query,
+    places: Mapping[str, Place],
+    source: str,
+    names: Mapping[str, Sequence[str]],
+) -> Table:
+    """What is asked of the tables; ``names`` has, by column, the classes that it holds numbers of.
+
+    Raises InputError for an image size, what ``chosen_columns`` and ``keep_rows`` refuse, and what ``decode_tables``
+    does.
+    """
+    if query.image_size:
+        raise InputError(f"{source}: a table has no images, but image_size={query.image_size} was given; leave it out")
+    target, group = chosen_columns([str(name) for name in frames["train"].columns], query, source, list(names))
+    frames = keep_rows(frames, query.keep, places, names)
+    return decode_tables(frames, target, names.get(target), places, query.task, group)
 
 
 def decode_tables(
@@ -45,19 +71,22 @@ def decode_tables(
     names: Sequence[str] | None,
     places: Mapping[str, Place],
     task: str | None = None,
+    group: str | None = None,
 ) -> Table:
-    """The column ``target``, and all others as cells; nothing is learned from them here.
+    """The column ``target``, the groups from the column ``group``, and all others as cells; nothing is learned here.
 
     ``frames`` are indexed by the row numbers that errors show. Raises InputError for a column without a name, one of
     dates or of mixed types, and a value that is infinite, naming split, column and row; and what ``encode_target``
-    raises.
+    and ``read_groups`` raise.
     """
     y, classes = encode_target({role: frame[target] for role, frame in frames.items()}, names, places, task)
-    train = frames["train"].drop(columns=target)
+    groups = read_groups(frames, group, y, classes, places) if group is not None else {}
+    apart = [target] if group is None else [target, group]
+    train = frames["train"].drop(columns=apart)
     _check_header([str(name) for name in train.columns], places["train"])
     kinds = {str(name): kind(column, places["train"]) for name, column in train.items()}
-    cells = {role: read_cells(frames[role].drop(columns=target), kinds, places[role]) for role in y}
-    return Table(cells, kinds, y, classes, places)
+    cells = {role: read_cells(frames[role].drop(columns=apart), kinds, places[role]) for role in y}
+    return Table(cells, kinds, y, classes, places, groups, group)
 
 
 def _check_header(names: Sequence[str], place: Place) -> None:

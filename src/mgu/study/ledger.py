@@ -247,6 +247,7 @@ def _answers(table: dict[str, Any]) -> Answers | Errors:
 _PARTS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     "hardening": _hardening,
     "test_answers": _answers,
+    "test_case_answers": _answers,
     "step_flops": lambda table: Flops(**table),
     "run_flops": lambda table: Flops(**table),
     "usage": _usage,

@@ -14,6 +14,7 @@ from torch import Tensor
 from mgu.data import DataSet
 from mgu.history import Epoch, Result
 from mgu.measure import Clock, Meter
+from mgu.training.cases import case_answers
 from mgu.training.samples import Samples, on_device
 from mgu.training.tasks import Task, task_of
 
@@ -86,6 +87,7 @@ def fit_estimator(name: str, data: DataSet, *, seed: int = 0, meter: Meter | Non
         best_epoch=1,
         history=(Epoch(1, train_loss, train_score, val_loss, val_score, elapsed),),
         test_answers=task.answers(answered, test.y),
+        test_case_answers=case_answers(task, answered, test),
         usage=meter.lap() if meter else None,
     )
 

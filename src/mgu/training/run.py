@@ -14,6 +14,7 @@ from mgu.history import Epoch, Flops, Result, Usage
 from mgu.measure import Clock, Meter, combined
 from mgu.torch.explain import gate_means
 from mgu.torch.latency import latency
+from mgu.training.cases import case_answers
 from mgu.training.operations import Operations, count_operations
 from mgu.training.recipe import Recipe
 from mgu.training.samples import EVALUATION_BATCH, Samples, Shuffled, autocast, outputs, predict
@@ -108,6 +109,7 @@ class Run:
             val_score=best.val_score if best else None,
             test_score=self._score(answered, self.test) if answered is not None else None,
             test_answers=self.task.answers(answered, self.test.y) if answered is not None else None,
+            test_case_answers=case_answers(self.task, answered, self.test) if answered is not None else None,
             best_epoch=best.epoch if best else None,
             history=tuple(self.history),
             message="" if finished else f"the loss was not finite in epoch {len(self.history) + 1}",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,10 +16,11 @@ EVALUATION_BATCH = 500
 @dataclass(frozen=True)
 class Samples:
     """A split as the network takes it: x (samples, channels, *positions) standardised, y (samples,), standardised where
-    it is a quantity."""
+    it is a quantity, and ``groups`` (samples,), the number of each sample's group; None where there are none."""
 
     x: Tensor
     y: Tensor
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -26,7 +28,8 @@ class Samples:
     def spread(self, most: int) -> "Samples":
         """At most so many samples, evenly spaced: a data set may be in the order of its classes."""
         step = -(-len(self) // most)
-        return Samples(self.x[::step], self.y[::step])
+        groups = None if self.groups is None else self.groups[::step]
+        return Samples(self.x[::step], self.y[::step], groups)
 
     def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches in the samples' own order."""
@@ -91,4 +94,10 @@ def _standardised(split: Split, data: DataSet, device: torch.device, layout: tor
     y = torch.tensor(split.y, device=device)
     if not data.classes:
         y = (y - data.target_mean) / data.target_std
-    return Samples(x.contiguous(memory_format=layout), y)
+    return Samples(x.contiguous(memory_format=layout), y, _numbered(split, device))
+
+
+def _numbered(split: Split, device: torch.device) -> Tensor | None:
+    if split.groups is None:
+        return None
+    return torch.tensor(np.unique(split.groups, return_inverse=True)[1], device=device)
