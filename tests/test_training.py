@@ -343,9 +343,11 @@ def test_bf16_reaches_the_layers_and_dropout_is_the_architectures(data):
     seen = set()
     with pytest.MonkeyPatch.context() as patch:
         inner = torch.nn.Conv2d.forward
-        patch.setattr(torch.nn.Conv2d, "forward", lambda self, x: (y := inner(self, x), seen.add(y.dtype))[0])
+        patch.setattr(
+            torch.nn.Conv2d, "forward", lambda self, x: (y := inner(self, x), seen.add((x.is_meta, y.dtype)))[0]
+        )
         fitted = fit(replace(PLAIN, dropout=0.17), data, Recipe(epochs=1, precision="bf16"))
-    assert seen == {torch.bfloat16}
+    assert {dtype for is_meta, dtype in seen if not is_meta} == {torch.bfloat16}  # on meta, operations are counted
     assert fitted.network.dropout.p == 0.17
 
 
@@ -425,7 +427,7 @@ def test_a_single_sample_left_over_joins_the_batch_before_it(data):
     samples = Samples(torch.arange(129.0), torch.arange(129))
     batches = Shuffled(samples, 64, torch.Generator().manual_seed(0))
     assert [len(y) for _, y in batches] == [64, 65]
-    assert (len(batches), batches.sizes) == (2, {64, 65})
+    assert (len(batches), batches.sizes) == (2, [64, 65])
     assert sorted(torch.cat([y for _, y in batches]).tolist()) == list(range(129))
     assert [len(y) for _, y in Shuffled(samples, 200, torch.Generator())] == [129]
     assert [len(y) for _, y in Shuffled(samples, 1, torch.Generator())] == [1] * 129
