@@ -136,6 +136,7 @@ def space(name: str, style: str, **unit: Any) -> None:
     callback=_pairs,
     help="Take only the rows whose column has this value, or one of several: repeat the option.",
 )
+@click.option("--drop", metavar="COLUMN,...", callback=_names, default="", help="Columns that are no features.")
 @click.option("--image-size", metavar="HEIGHT,WIDTH", callback=_size, help="Resize all images to this.")
 @click.option("--limit", type=click.IntRange(1), help="Take this many of the training samples (validation included).")
 @click.option(
@@ -209,7 +210,7 @@ def compare(
     recipe = Recipe(compile=compile_mode, **{name: options.pop(name) for name in recipe_names})
     chosen = load_space(space_name) if space_name else None
     target_device = resolve_device(device)
-    reading = ("target", "task", "limit", "group", "keep", "image_size")
+    reading = ("target", "task", "limit", "group", "keep", "drop", "image_size")
     loaded = load_data(data, **{name: options.pop(name) for name in reading})
     comparison = Comparison(
         loaded, chosen or default_space(loaded), recipe, options, target_device, note, country, trained

@@ -179,3 +179,20 @@ def test_a_saved_index_is_no_feature(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "indexed.parquet")
     with pytest.raises(InputError, match=r"feature column 2 has no name of its own \(__index_level_0__\)"):
         load_data(str(tmp_path / "indexed.parquet"))
+
+
+def test_columns_that_are_no_features(csv) -> None:
+    path = csv(table(header="age,alive,income,target"))
+    data = load_data(path, drop=["alive"])
+    assert data.features.names == ("age", "income")
+    assert data.note == "Without alive."
+    np.testing.assert_array_equal(data.train.x[:, 1], data.train.x[:, 0] / 4)
+    for wrong, message in (
+        (["alvie"], "there is no column 'alvie'; the columns are: age, alive, income, target"),
+        (["target"], "no column is called target or label"),
+        ("alive", r"drop must be a list of columns, such as \['alive'\]"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_data(path, drop=wrong)
+    with pytest.raises(InputError, match="a bundled set has no drop to choose"):
+        load_data("iris", drop=["petal length (cm)"])

@@ -1,6 +1,6 @@
 """Any data set as arrays: train, validation and test."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 
 from mgu.data.arrays import DataSet, Split, checksum, task_of
@@ -26,13 +26,14 @@ def load_data(
     group: str | None = None,
     keep: Mapping[str, object] | None = None,
     image_size: tuple[int, int] | None = None,
+    drop: Iterable[str] = (),
 ) -> DataSet:
     """A data set by name, with disjoint train, validation and test splits.
 
-    ``name`` is one of scikit-learn's bundled sets (digits as images; iris, wine, breast_cancer and
-    diabetes as tables), mnist or
-    cifar10, an id of the Hugging Face Hub (owner/name), a folder of Parquet files in the Hub's layout, a folder of
-    images (one folder a class, or a metadata.csv), or a .csv or .parquet file. What exists on disk goes before the Hub.
+    ``name`` is one of scikit-learn's bundled sets (digits as images; iris, wine, breast_cancer and diabetes as tables),
+    mnist or cifar10, an id of the Hugging Face Hub (owner/name), a folder of Parquet files in the Hub's layout, a
+    folder of images (one folder a class, or a metadata.csv), or a .csv or .parquet file. What exists on disk goes
+    before the Hub.
 
     Images are all decoded to greyscale where all are greyscale, else to red, green and blue: x is (samples, channels,
     height, width) uint8. Tables need a target column: ``target``, else the one called target or label; all others are
@@ -53,7 +54,7 @@ def load_data(
     image set is grouped by its column case_id, patient_id or group, where it has one. All samples of a group are in one
     split, shares are shares of the groups, and ``limit`` takes whole groups. ``keep`` has, by column, the value or the
     list of values that a row must hold to be taken. ``image_size`` (height, width) is what images are resized to,
-    whatever their proportions. The data set's ``note`` tells of all three.
+    whatever their proportions. Columns in ``drop`` are no features. The data set's ``note`` tells of all four.
 
     Decoded images are cached in ``$MGU_CACHE``, ``$XDG_CACHE_HOME/mgu`` or ``~/.cache/mgu``.
 
@@ -67,9 +68,11 @@ def load_data(
         raise InputError(f"limit must be a whole number of at least {MIN_LIMIT}, or left out; {limit!r} was given")
     if not _whole(seed) or not 0 <= seed < 2**32:
         raise InputError(f"seed must be a whole number from 0 to 2**32 - 1; {seed!r} was given")
+    if isinstance(drop, str):
+        raise InputError(f"drop must be a list of columns, such as [{drop!r}]; the text {drop!r} was given")
     if task is not None and task not in ENCODERS:
         raise InputError(f"task must be {' or '.join(ENCODERS)}, or left out; {task!r} was given")
-    query = Query(target, task, group, read_keep(keep), read_size(image_size))
+    query = Query(target, task, group, read_keep(keep), read_size(image_size), tuple(drop))
     decoded = read(name, query)
     classes = decoded.classes
     splits, features = decoded.take(cut(decoded.y, classes, name, limit=limit, seed=seed, groups=decoded.groups))

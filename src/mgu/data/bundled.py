@@ -30,7 +30,12 @@ def load_bundled(name: str, query: Query) -> Decoded | Table:
 
     if query.target is not None:
         raise InputError(f"{name}: its target is given; target={query.target!r} cannot be chosen, leave it out")
-    for option, value in (("group", query.group), ("keep", query.keep), ("image_size", query.image_size)):
+    for option, value in (
+        ("group", query.group),
+        ("keep", query.keep),
+        ("image_size", query.image_size),
+        ("drop", query.drop),
+    ):
         if value:
             raise InputError(f"{name}: a bundled set has no {option} to choose, but {value!r} was given; leave it out")
     function, options = BUNDLED[name]

@@ -51,10 +51,11 @@ def chosen_columns(
 ) -> tuple[str, str | None]:
     """The columns of the target and of the groups, as ``target_column`` and ``group_column`` find them.
 
-    Raises InputError for what they refuse, and where a column to keep rows by is not there.
+    Raises InputError for what they refuse, and where a column to keep rows by or to drop is not there.
     """
-    for column in query.keep:
+    for column in (*query.keep, *query.drop):
         check_column(columns, column, "column", source)
+    columns = [column for column in columns if column not in query.drop]
     target = target_column(columns, query.target, source, named)
     return target, group_column(columns, query.group, target, source, usual)
 

@@ -14,20 +14,22 @@ MAX_SIZE = 100_000
 @dataclass(frozen=True)
 class Query:
     """The target column and the task, the column of groups, the values that a column is to hold in the rows that are
-    kept, and the (height, width) of images; None and nothing where the source decides."""
+    kept, the (height, width) of images, and columns that are no features; None and nothing where the source decides."""
 
     target: str | None = None
     task: str | None = None
     group: str | None = None
     keep: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     image_size: tuple[int, int] | None = None
+    drop: tuple[str, ...] = ()
 
     def note(self, group: str | None) -> str:
         """What a reader must know of the data so read, and split by the column ``group``."""
         kept = [f"Only rows with {column} {' or '.join(values)}." for column, values in self.keep.items()]
         resized = ["Images resized to {} x {} (height x width).".format(*self.image_size)] if self.image_size else []
+        dropped = [f"Without {', '.join(self.drop)}."] if self.drop else []
         split = [f"Split by {group}: each is in one split alone."] if group else []
-        return " ".join([*kept, *resized, *split])
+        return " ".join([*kept, *dropped, *resized, *split])
 
 
 def read_keep(keep: Mapping[str, object] | None) -> dict[str, tuple[str, ...]]:

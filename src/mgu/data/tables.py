@@ -62,6 +62,7 @@ def read_tables(
         raise InputError(f"{source}: a table has no images, but image_size={query.image_size} was given; leave it out")
     target, group = chosen_columns([str(name) for name in frames["train"].columns], query, source, list(names))
     frames = keep_rows(frames, query.keep, places, names)
+    frames = {role: frame.drop(columns=list(query.drop)) for role, frame in frames.items()}
     return decode_tables(frames, target, names.get(target), places, query.task, group)
 
 
