@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib
@@ -39,17 +40,17 @@ def history_figure(view: StudyView) -> Figure:
     for norm, residual, result in lines:
         _draw_history(accuracy, result.history, "val_score", 100, _line_style(norm, residual))
         _draw_history(loss, result.history, "train_loss", 1, _line_style(norm, residual))
-    accuracy.set_ylabel("validation accuracy, %")
+    accuracy.set_ylabel(f"validation {words.SCORE}, %")
     accuracy.grid(alpha=0.25)
     _cut_low(accuracy, [100 * result.val_score for *_, result in lines if result.val_score is not None])
     loss.set(xlabel="epoch", ylabel="training loss, log scale", yscale="log")
     loss.xaxis.set_major_locator(MaxNLocator(integer=True))
     _tick_logarithms(loss.yaxis)
-    _add_legend(figure, _line_style, {norm for norm, *_ in lines})
+    add_legend(figure, _line_style, {norm for norm, *_ in lines})
     hardened = sum(norm == HARDENED for norm, *_ in lines)
     figure.set_label(
-        f"Validation accuracy and training loss by epoch of {len(lines) - hardened} trials; the bold lines are the MGU "
-        f"model's{', dashed where it was hardened' if hardened else ''}."
+        f"Validation {words.SCORE} and training loss by epoch of {len(lines) - hardened} trials; the bold lines are "
+        f"the MGU model's{', dashed where it was hardened' if hardened else ''}."
     )
     return figure
 
@@ -88,7 +89,7 @@ def _line_style(norm: str, residual: str) -> dict[str, Any]:
     return {"color": _colour(norm), "linestyle": dash, "linewidth": 1, "alpha": 0.6}
 
 
-def _point_style(norm: str, residual: str) -> dict[str, Any]:
+def point_style(norm: str, residual: str) -> dict[str, Any]:
     if norm in _MGU_LABELS:
         fill = "white" if norm == HARDENED else MGU_COLOUR
         star = {"marker": "*", "markersize": 18, "markerfacecolor": fill, "zorder": 4}  # above the words
@@ -105,32 +106,40 @@ def cost_figure(summary: Summary) -> Figure:
     """Validation accuracy (%) against time to solution (s, log scale), a point a model, and what the grid cost."""
     figure = Figure(figsize=(5.4, 5), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlabel="time to solution, s (log scale)", ylabel="validation accuracy, %", xscale="log")
+    axes.set(xlabel="time to solution, s (log scale)", ylabel=f"validation {words.SCORE}, %", xscale="log")
     for row in summary.rows:
         if row.val_score and row.tts_s:
-            axes.plot(row.tts_s, row.val_score.mean, **_point_style(_norm(row), row.residual))
+            axes.plot(row.tts_s, row.val_score.mean, **point_style(norm_of(row), row.residual))
     _name_rows(axes, summary)
     _draw_grid_total(axes, summary)
     axes.margins(x=0.17, y=0.22)
     _tick_logarithms(axes.xaxis)
-    _add_legend(figure, _point_style, {_norm(row) for row in summary.rows if row.val_score})
-    figure.set_label(f"Validation accuracy against time to solution. {words.answer(summary)}")
+    add_legend(figure, point_style, {norm_of(row) for row in summary.rows if row.val_score})
+    figure.set_label(f"Validation {words.SCORE} against time to solution. {words.answer(summary)}")
     return figure
 
 
-def _norm(row: Row) -> str:
+def norm_of(row: Row) -> str:
+    """What a model's points are drawn and explained by."""
     return HARDENED if row.is_hardened else row.norm
 
 
 def _name_rows(axes: Axes, summary: Summary) -> None:
-    """Names the two models compared, above their points, where few others are; one to each side where both are near."""
+    """Names the models compared: the soft MGU network and the best plain one above their points, one to each side where
+    both are near, and the hardened one below its own."""
     rows = [row for row in (summary.best_mgu, summary.best_plain) if row and row.val_score and row.tts_s]
     rows.sort(key=lambda row: row.tts_s or 0)
     near = len(rows) == 2 and (rows[1].tts_s or 0) < 2 * (rows[0].tts_s or 0)
     for row, side in zip(rows, ("right" if near else "center", "left"), strict=False):
+        _name_row(axes, row, {"xytext": (0, 9), "va": "bottom", "ha": side})
+    if summary.hardened:
+        _name_row(axes, summary.hardened.row, {"xytext": (0, -10), "va": "top", "ha": "center"})
+
+
+def _name_row(axes: Axes, row: Row, place: dict[str, Any]) -> None:
+    if row.val_score and row.tts_s:
         text = f"{row.model_name}\n{words.percent(row.val_score)}, {words.seconds(row.tts_s)}"
-        place = {"xytext": (0, 9), "va": "bottom", "ha": side, "weight": "bold" if row.is_mgu else "normal"}
-        _write(axes, text, row.tts_s or 0, row.val_score.mean if row.val_score else 0, place)
+        _write(axes, text, row.tts_s, row.val_score.mean, {**place, "weight": "bold" if row.is_mgu else "normal"})
 
 
 def _draw_grid_total(axes: Axes, summary: Summary) -> None:
@@ -170,13 +179,22 @@ def plain_text(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _add_legend(figure: Figure, style: Callable[[str, str], dict[str, Any]], norms: Collection[str]) -> None:
-    """Explains what is there: MGU first, then the norms in a fixed order, then the residual."""
+def add_legend(
+    figure: Figure,
+    style: Callable[[str, str], dict[str, Any]],
+    norms: Collection[str],
+    further: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> None:
+    """Explains what is there: MGU first, then the norms in a fixed order, then the residual, and what else there is by
+    its label."""
     plain = [*(norm for norm in NORM_COLOURS if norm in norms), *sorted(set(norms) - {*NORM_COLOURS, *_MGU_LABELS})]
-    entries = {label: style(norm, "") for norm, label in _MGU_LABELS.items() if norm in norms}
+    entries: dict[str, Mapping[str, Any]] = {
+        label: style(norm, "") for norm, label in _MGU_LABELS.items() if norm in norms
+    }
     entries |= {plain_text(norm): style(norm, "0") for norm in plain}
     if plain:
         entries["with residual"] = style(plain[0], "1")
+    entries |= further
     handles = [Line2D([], [], label=label, **drawn) for label, drawn in entries.items()]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1, frameon=False)
