@@ -48,7 +48,7 @@ def write_report(view: StudyView, folder: Path, searches: Sequence[str] = ()) ->
     content = _content(view, summary) | {
         "pictures": pictures,
         "alts": {name: str(figure.get_label()) for name, figure in figures.items()},
-        "columns": words.columns(read_published(folder)),
+        "columns": words.columns(read_published(folder), summary.rows),
         "diagnosis": _diagnosis(view, summary, folder),
         "costs": costs,
     }

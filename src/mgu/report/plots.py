@@ -29,6 +29,8 @@ MGU_COLOUR = "#D55E00"
 NORM_COLOURS = {"no_norm": "#000000", "ln": "#0072B2", "bn_post": "#CC79A7", "bn_pre": "#009E73", "sn": "#56B4E9"}
 #: What an MGU model has for a norm, which it learns; and what stands for it where the model was hardened.
 NOT_PLAIN, HARDENED = "N/A", "hardened"
+#: More lines than these are drawn thin.
+_MANY_LINES = 100
 _MGU_LABELS = {NOT_PLAIN: "MGU", HARDENED: "MGU hardened"}
 
 
@@ -37,9 +39,12 @@ def history_figure(view: StudyView) -> Figure:
     figure = Figure(figsize=(5.4, 7), layout="constrained")
     accuracy, loss = figure.subplots(2, 1, sharex=True)
     lines = [line for record in view.records for line in _lines(record)]
+    scale = 1 if len(lines) <= _MANY_LINES else 0.5
     for norm, residual, result in lines:
-        _draw_history(accuracy, result.history, "val_score", 100, _line_style(norm, residual))
-        _draw_history(loss, result.history, "train_loss", 1, _line_style(norm, residual))
+        style = _line_style(norm, residual)
+        style["linewidth"] *= scale
+        _draw_history(accuracy, result.history, "val_score", 100, style)
+        _draw_history(loss, result.history, "train_loss", 1, style)
     accuracy.set_ylabel(f"validation {words.SCORE}, %")
     accuracy.grid(alpha=0.25)
     _cut_low(accuracy, [100 * result.val_score for *_, result in lines if result.val_score is not None])
@@ -112,7 +117,7 @@ def cost_figure(summary: Summary) -> Figure:
             axes.plot(row.tts_s, row.val_score.mean, **point_style(norm_of(row), row.residual))
     _name_rows(axes, summary)
     _draw_grid_total(axes, summary)
-    axes.margins(x=0.17, y=0.22)
+    axes.margins(x=0.24, y=0.22)
     _tick_logarithms(axes.xaxis)
     add_legend(figure, point_style, {norm_of(row) for row in summary.rows if row.val_score})
     figure.set_label(f"Validation {words.SCORE} against time to solution. {words.answer(summary)}")
@@ -125,21 +130,23 @@ def norm_of(row: Row) -> str:
 
 
 def _name_rows(axes: Axes, summary: Summary) -> None:
-    """Names the models compared: the soft MGU network and the best plain one above their points, one to each side where
-    both are near, and the hardened one below its own."""
-    rows = [row for row in (summary.best_mgu, summary.best_plain) if row and row.val_score and row.tts_s]
-    rows.sort(key=lambda row: row.tts_s or 0)
-    near = len(rows) == 2 and (rows[1].tts_s or 0) < 2 * (rows[0].tts_s or 0)
-    for row, side in zip(rows, ("right" if near else "center", "left"), strict=False):
-        _name_row(axes, row, {"xytext": (0, 9), "va": "bottom", "ha": side})
-    if summary.hardened:
-        _name_row(axes, summary.hardened.row, {"xytext": (0, -10), "va": "top", "ha": "center"})
+    """Names the models compared at their points, where few others are: the better side above, the other below, and of
+    a soft and a hardened MGU network the quicker to the left."""
+    found = (summary.best_mgu, summary.hardened.row if summary.hardened else None)
+    mgu = sorted((row for row in found if row and row.val_score), key=lambda row: row.tts_s or 0)
+    plain, mgu_above = summary.best_plain, not summary.best_plain or (summary.margin or 0) > 0
+    for row, side in zip(mgu, ("right", "left") if len(mgu) > 1 else ("center",), strict=False):
+        _name_row(axes, row, side, above=mgu_above)
+    if plain:
+        _name_row(axes, plain, "center", above=not mgu_above or not mgu)
 
 
-def _name_row(axes: Axes, row: Row, place: dict[str, Any]) -> None:
+def _name_row(axes: Axes, row: Row, side: str, *, above: bool) -> None:
     if row.val_score and row.tts_s:
         text = f"{row.model_name}\n{words.percent(row.val_score)}, {words.seconds(row.tts_s)}"
-        _write(axes, text, row.tts_s, row.val_score.mean, {**place, "weight": "bold" if row.is_mgu else "normal"})
+        place = {"xytext": (0, 9 if above else -10), "va": "bottom" if above else "top", "ha": side}
+        weight = "bold" if row.is_mgu else "normal"
+        _write(axes, text, row.tts_s, row.val_score.mean, {**place, "weight": weight})
 
 
 def _draw_grid_total(axes: Axes, summary: Summary) -> None:
@@ -151,13 +158,9 @@ def _draw_grid_total(axes: Axes, summary: Summary) -> None:
     axes.plot([best.tts_s, total_s], [accuracy, accuracy], color="#555555", linestyle="dotted", linewidth=1.5, zorder=1)
     axes.plot(total_s, accuracy, color="#555555", marker="D", markersize=10, linestyle="none")
     times = f"\n{summary.speed_up:.2f} times MGU's" if summary.speed_up else ""
-    _write(
-        axes,
-        f"the whole grid\n{words.seconds(total_s)}{times}",
-        total_s,
-        accuracy,
-        {"xytext": (0, -12), "va": "top", "ha": "center"},
-    )
+    above = (summary.margin or 0) <= 0  # as the best plain model's name
+    place = {"xytext": (0, 12 if above else -12), "va": "bottom" if above else "top", "ha": "center"}
+    _write(axes, f"the whole grid\n{words.seconds(total_s)}{times}", total_s, accuracy, place)
 
 
 def _write(axes: Axes, text: str, x: float, y: float, place: dict[str, Any]) -> None:
@@ -167,8 +170,9 @@ def _write(axes: Axes, text: str, x: float, y: float, place: dict[str, Any]) -> 
 
 
 def _tick_logarithms(axis: Axis) -> None:
-    """Ticks at 1, 2, 5, 10, 20 ... in plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """Ticks at 1, 2, 5, 10, 20 ... in plain numbers, over many decades at 1, 10, 100 ..."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
     axis.set_major_formatter("{x:,g}")
     axis.set_minor_formatter(NullFormatter())
     axis.axes.grid(alpha=0.25)

@@ -20,6 +20,7 @@ class Section:
 SECTIONS = (
     Section("cost", f"{SCORE.capitalize()} and cost"),
     Section("models", "The models, best first"),
+    Section("facts", "What the answer rests on"),
     Section("answers", "Test metrics"),
     Section("spending", "What each model took"),
     Section("searches", "Search costs", needs="costs"),

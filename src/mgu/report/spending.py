@@ -57,13 +57,15 @@ class MeterUse:
 @dataclass(frozen=True)
 class Spending:
     """A study's costs: by model, best first, and of the whole grid, a sum over its models that is known only of what
-    every one of them has. ``disturbed`` of the ``metered`` trials were not alone on their machine."""
+    every one of them has. ``disturbed`` of the ``metered`` trials were not alone on their machine. ``places`` are the
+    countries that carbon is reckoned for, with their intensities in g CO2-equivalent per kWh."""
 
     rows: tuple[Spent, ...]
     grid: Spent | None
     meters: tuple[MeterUse, ...]
     metered: int
     disturbed: int
+    places: tuple[tuple[str, float], ...] = ()
 
     def row(self, name: str) -> Spent | None:
         return next((row for row in self.rows if row.name == name), None)
@@ -81,6 +83,7 @@ def spending(view: StudyView, summary: Summary) -> Spending:
         meters=_meters(_results(networks)),
         metered=sum(known is not None for known in alone),
         disturbed=sum(known is False for known in alone),
+        places=_places(_results(networks)),
     )
 
 
@@ -200,6 +203,11 @@ def _grid(view: StudyView, summary: Summary) -> Spent | None:
 def _meters(results: Iterable[Result]) -> tuple[MeterUse, ...]:
     entries = [entry for result in results if result.usage for entry in result.usage.energy]
     return tuple(MeterUse(*known, count) for known, count in Counter(map(_meter, entries)).items())
+
+
+def _places(results: Iterable[Result]) -> tuple[tuple[str, float], ...]:
+    known = ((result.usage.country, result.usage.carbon_intensity) for result in results if result.usage)
+    return tuple(dict.fromkeys((country, grams) for country, grams in known if country and grams is not None))
 
 
 def _meter(entry: Energy) -> tuple[str, str, str]:

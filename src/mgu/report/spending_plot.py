@@ -41,15 +41,14 @@ def spending_figure(view: StudyView, summary: Summary) -> Figure:
     known = [source for source in _SOURCES if any(point.figure(source) is not None for point in points)]
     sources = known or ["time"]
     rows = [row for row in summary.rows if any(point.row is row for point in points)]
-    height = 1.4 + len(sources) * (0.5 + 0.19 * max(len(rows), 3))
-    figure = Figure(figsize=(5.4, height), layout="constrained")
-    for axes, source in zip(figure.subplots(len(sources), 1, squeeze=False)[:, 0], sources, strict=True):
+    figure = Figure(figsize=(5.4, 1.9 + 0.19 * max(len(rows), 3)), layout="constrained")
+    for axes, source in zip(figure.subplots(1, len(sources), sharey=True, squeeze=False)[0], sources, strict=True):
         _draw(axes, points, rows, source)
     disturbed = sum(point.is_disturbed for point in points)
     add_legend(figure, point_style, {norm_of(row) for row in rows}, {"not alone": _CROSS} if disturbed else {})
     what = f"Energy, {' and '.join(known)}," if known else "Time to solution"
-    crossed = f" {disturbed} of them were not alone on their machine." if disturbed else ""
-    figure.set_label(f"{what} of {len(points)} trials, a row a model, the most accurate first.{crossed}")
+    crossed = f" Crosses: {disturbed} not alone on the machine." if disturbed else ""
+    figure.set_label(f"{what} of {len(points)} trained networks, a row a model, the best first.{crossed}")
     return figure
 
 

@@ -43,6 +43,12 @@ def rows(spending: Spending) -> tuple[Spent, ...]:
     return (*spending.rows, spending.grid) if spending.grid else spending.rows
 
 
+def places(spending: Spending) -> str:
+    """For which countries carbon is reckoned; empty where none was given."""
+    known = [f"{country} ({grams:g} g CO2-equivalent per kWh)" for country, grams in spending.places]
+    return f"Carbon is that of the electricity of {', '.join(known)}." if known else ""
+
+
 def meters(spending: Spending) -> list[tuple[str, str, str, str]]:
     """By part and source, the meter and of how many networks it is."""
     return [(use.part, use.source, use.meter, str(use.networks)) for use in spending.meters]
@@ -131,7 +137,7 @@ def _sum(row: Spent, source: str) -> float:
 
 def _against(grid: Spent, mgu: Spent, figures: tuple[float, float], say: Callable[[float], str]) -> str:
     ratio = f": {figures[0] / figures[1]:.2f} times as much" if figures[1] else ""
-    return f"{grid.name} {say(figures[0])}, {mgu.name} {say(figures[1])}{ratio}"
+    return f"{say(figures[0])} for {grid.name}, {say(figures[1])} for {mgu.name}{ratio}"
 
 
 def disturbance(spending: Spending) -> str:
@@ -140,9 +146,10 @@ def disturbance(spending: Spending) -> str:
         return "Whether the trials were alone on their machine is not on record."
     if not spending.disturbed:
         return f"All {spending.metered} trials of which it is on record were alone on their machine."
+    were = "was not alone on its" if spending.disturbed == 1 else "were not alone on their"
     return (
-        f"{spending.disturbed} of {spending.metered} trials were not alone on their machine: other processes kept more "
-        f"than {ALONE_CORES:g} cores busy, so times and energies mean less."
+        f"{spending.disturbed} of {spending.metered} trials {were} machine: other processes kept more than "
+        f"{ALONE_CORES:g} cores busy, so times and energies mean less."
     )
 
 

@@ -133,6 +133,12 @@ class Summary:
     test_size: int | None
 
     @property
+    def compared(self) -> tuple[Row, ...]:
+        """The best plain model, the best MGU one and what that was hardened to, as far as they have finished."""
+        hardened = self.hardened.row if self.hardened and self.hardened.row.rank else None
+        return tuple(row for row in (self.best_plain, self.best_mgu, hardened) if row)
+
+    @property
     def complete(self) -> bool:
         """Whether every trial has ended and none of the space's plain models (``grid_size``) was left out."""
         return self.ended == self.total > 0 and self.plain_models >= self.grid_size

@@ -8,13 +8,25 @@ _PREFIXES = (("n", 1e-9), ("µ", 1e-6), ("m", 1e-3), ("", 1.0), ("k", 1e3), ("M"
 
 def quantity(value: float, unit: str) -> str:
     """A quantity that is not negative: 12.3 GFLOP, 450 mWh, 0 B."""
-    prefix, scale = next(((p, s) for p, s in _PREFIXES if 0 < value < 999.5 * s), ("P", 1e15) if value else ("", 1.0))
-    return f"{float(f'{value / scale:.3g}'):,g} {prefix}{unit}"
+    prefix, scale = _scale(value)
+    return f"{_digits(value / scale)} {prefix}{unit}"
 
 
 def flops(count: Flops | None) -> str:
-    """Floating-point operations: those of matrix products, and all of them."""
-    return UNKNOWN if count is None else f"{quantity(count.matrix, 'FLOP')} / {quantity(count.every, 'FLOP')}"
+    """Floating-point operations, those of matrix products and all of them: 12.3 / 12.9 GFLOP."""
+    if count is None:
+        return UNKNOWN
+    prefix, scale = _scale(count.every)
+    return f"{_digits(count.matrix / scale)} / {_digits(count.every / scale)} {prefix}FLOP"
+
+
+def _scale(value: float) -> tuple[str, float]:
+    """The prefix, and what it stands for, that leaves 1 to 999 before the point."""
+    return next((known for known in _PREFIXES if 0 < value < 999.5 * known[1]), ("P", 1e15) if value else ("", 1.0))
+
+
+def _digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".") if 0 < value < 999.5 else f"{value:,.0f}"
 
 
 def energy(kwh: float | None) -> str:

@@ -1,6 +1,6 @@
 """How the numbers are said: figures with their units, the columns of the table, and the answer in a sentence or two."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -61,8 +61,14 @@ COLUMNS: tuple[Column[Row], ...] = (
 )
 
 
-def columns(published: Mapping[str, Published]) -> tuple[Column[Row], ...]:
-    """``COLUMNS``, and where models of the study were published their figures beside them."""
+#: Of the models that are compared.
+COMPARED_COLUMNS = tuple(
+    column for column in COLUMNS if column.header in ("model_name", "val_acc, %", "test_acc, %", "tts", "size")
+)
+
+
+def columns(published: Mapping[str, Published], rows: Iterable[Row]) -> tuple[Column[Row], ...]:
+    """``COLUMNS``, and where models of the study were published their figures beside the study's own."""
 
     def val_acc(row: Row) -> float | None:
         return published[row.model_name].val_acc if row.model_name in published else None
@@ -70,11 +76,14 @@ def columns(published: Mapping[str, Published]) -> tuple[Column[Row], ...]:
     def tts_s(row: Row) -> float | None:
         return published[row.model_name].tts_s if row.model_name in published else None
 
-    return (
-        *COLUMNS,
-        Column("paper: val_acc, %", lambda row: number(val_acc(row)), val_acc, numeric=True),
-        Column("paper: tts", lambda row: seconds(tts_s(row)), tts_s, numeric=True),
-    )
+    if not any(row.model_name in published for row in rows):
+        return COLUMNS
+    beside = {
+        "val_acc, %": Column[Row]("paper: val_acc, %", lambda row: number(val_acc(row)), val_acc, numeric=True),
+        "tts": Column[Row]("paper: tts", lambda row: seconds(tts_s(row)), tts_s, numeric=True),
+    }
+    pairs = ((column, beside.get(column.header)) for column in COLUMNS)
+    return tuple(column for pair in pairs for column in pair if column)
 
 
 def size(weights: int) -> str:

@@ -1,5 +1,5 @@
 "use strict";
-// Each header of a sortable table becomes a button; without a script they are plain headers.
+/* Each header of a sortable table becomes a button; without a script they are plain headers. */
 for (const table of document.querySelectorAll("table.sortable")) {
   const headers = [...table.tHead.rows[0].cells];
   headers.forEach((header, column) => {
@@ -12,7 +12,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const descending = header.getAttribute("aria-sort") === "ascending";
       const value = row => row.cells[column].dataset.value;
       const compare = (a, b) => {
-        if (a === "" || b === "") return (a === "") - (b === "");  // what is unknown stays last
+        if (a === "" || b === "") return (a === "") - (b === "");  /* what is unknown stays last */
         const order = isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b;
         return descending ? -order : order;
       };
