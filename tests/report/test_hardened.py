@@ -141,6 +141,8 @@ def test_the_cost_picture_has_it_as_a_hollow_star(whole_study, hardened_study):
     assert (*stars["white"].get_xdata(), *stars["white"].get_ydata()) == pytest.approx((40, 93))
     assert (*stars[MGU_COLOUR].get_xdata(), *stars[MGU_COLOUR].get_ydata()) == pytest.approx((50, 90.5))
     assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["MGU", "MGU hardened"]
+    (named,) = (text for text in figure.axes[0].texts if text.get_text().startswith("M1 hardened"))
+    assert named.xy == pytest.approx((40, 93))
     soft = cost_figure(summarise(whole_study))
     assert "MGU hardened" not in [text.get_text() for text in soft.legends[0].get_texts()]
 

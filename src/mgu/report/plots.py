@@ -31,6 +31,8 @@ NORM_COLOURS = {"no_norm": "#000000", "ln": "#0072B2", "bn_post": "#CC79A7", "bn
 NOT_PLAIN, HARDENED = "N/A", "hardened"
 #: More lines than these are drawn thin.
 _MANY_LINES = 100
+#: Keeps words readable among points.
+_GROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 _MGU_LABELS = {NOT_PLAIN: "MGU", HARDENED: "MGU hardened"}
 
 
@@ -117,7 +119,7 @@ def cost_figure(summary: Summary) -> Figure:
             axes.plot(row.tts_s, row.val_score.mean, **point_style(norm_of(row), row.residual))
     _name_rows(axes, summary)
     _draw_grid_total(axes, summary)
-    axes.margins(x=0.24, y=0.22)
+    axes.margins(x=0.17, y=0.1)
     _tick_logarithms(axes.xaxis)
     add_legend(figure, point_style, {norm_of(row) for row in summary.rows if row.val_score})
     figure.set_label(f"Validation {words.SCORE} against time to solution. {words.answer(summary)}")
@@ -130,23 +132,22 @@ def norm_of(row: Row) -> str:
 
 
 def _name_rows(axes: Axes, summary: Summary) -> None:
-    """Names the models compared at their points, where few others are: the better side above, the other below, and of
-    a soft and a hardened MGU network the quicker to the left."""
-    found = (summary.best_mgu, summary.hardened.row if summary.hardened else None)
-    mgu = sorted((row for row in found if row and row.val_score), key=lambda row: row.tts_s or 0)
-    plain, mgu_above = summary.best_plain, not summary.best_plain or (summary.margin or 0) > 0
-    for row, side in zip(mgu, ("right", "left") if len(mgu) > 1 else ("center",), strict=False):
-        _name_row(axes, row, side, above=mgu_above)
-    if plain:
-        _name_row(axes, plain, "center", above=not mgu_above or not mgu)
-
-
-def _name_row(axes: Axes, row: Row, side: str, *, above: bool) -> None:
-    if row.val_score and row.tts_s:
-        text = f"{row.model_name}\n{words.percent(row.val_score)}, {words.seconds(row.tts_s)}"
-        place = {"xytext": (0, 9 if above else -10), "va": "bottom" if above else "top", "ha": side}
-        weight = "bold" if row.is_mgu else "normal"
-        _write(axes, text, row.tts_s, row.val_score.mean, {**place, "weight": weight})
+    """Names the models compared, one below the other where few points are: between the slowest model and the grid."""
+    slowest_first = sorted(summary.compared, key=lambda row: -(row.tts_s or 0))  # so that few lines cross
+    for place, row in enumerate(slowest_first):
+        if row.val_score and row.tts_s:
+            axes.annotate(
+                plain_text(f"{row.model_name}\n{words.percent(row.val_score)}, {words.seconds(row.tts_s)}"),
+                (row.tts_s, row.val_score.mean),
+                xytext=(0.98, 0.58 - 0.13 * place),
+                textcoords="axes fraction",
+                ha="right",
+                va="center",
+                fontsize=9,
+                weight="bold" if row.is_mgu else "normal",
+                bbox=_GROUND,
+                arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.8, "relpos": (0, 0.5), "shrinkB": 7},
+            )
 
 
 def _draw_grid_total(axes: Axes, summary: Summary) -> None:
@@ -158,15 +159,9 @@ def _draw_grid_total(axes: Axes, summary: Summary) -> None:
     axes.plot([best.tts_s, total_s], [accuracy, accuracy], color="#555555", linestyle="dotted", linewidth=1.5, zorder=1)
     axes.plot(total_s, accuracy, color="#555555", marker="D", markersize=10, linestyle="none")
     times = f"\n{summary.speed_up:.2f} times MGU's" if summary.speed_up else ""
-    above = (summary.margin or 0) <= 0  # as the best plain model's name
-    place = {"xytext": (0, 12 if above else -12), "va": "bottom" if above else "top", "ha": "center"}
-    _write(axes, f"the whole grid\n{words.seconds(total_s)}{times}", total_s, accuracy, place)
-
-
-def _write(axes: Axes, text: str, x: float, y: float, place: dict[str, Any]) -> None:
-    """Text beside a point, on a pale ground that keeps it readable among others."""
-    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-    axes.annotate(plain_text(text), (x, y), textcoords="offset points", fontsize=9, bbox=ground, **place)
+    text = plain_text(f"the whole grid\n{words.seconds(total_s)}{times}")
+    place: dict[str, Any] = {"xytext": (0, -12), "textcoords": "offset points", "va": "top", "ha": "center"}
+    axes.annotate(text, (total_s, accuracy), fontsize=9, bbox=_GROUND, **place)
 
 
 def _tick_logarithms(axis: Axis) -> None:
