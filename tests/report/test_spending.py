@@ -104,7 +104,10 @@ def test_disturbed_trials_are_told(metered_study, tmp_path):
 def test_undisturbed_and_unknown_are_not_the_same(record, view, with_usage):
     alone = view(with_usage(record("P1", 0.9), 1.0))
     unknown = view(with_usage(record("P1", 0.9), 1.0, others=None))
-    assert disturbance(spent(alone)) == "All 1 trials of which it is on record were alone on their machine."
+    assert (
+        disturbance(spent(alone))
+        == "None of the 1 trials of which it is on record had other work beside it on the machine."
+    )
     assert disturbance(spent(unknown)) == "Whether the trials were alone on their machine is not on record."
 
 

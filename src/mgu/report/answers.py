@@ -1,6 +1,6 @@
 """How good the answers on the test split are, by scikit-learn's metrics: by model, and by class for the best two."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,5 +137,5 @@ def _detail(view: StudyView, model_name: str, is_mgu: bool) -> ClassDetail | Non
 def _classes(view: StudyView, count: int) -> tuple[str, ...]:
     """The classes' names, or their numbers where the study was made without names."""
     data = view.settings.get("data")
-    names: Sequence[object] = data.get("class_names", ()) if isinstance(data, dict) else ()
-    return tuple(map(str, names if len(names) == count else range(count)))
+    names = data.get("class_names") if isinstance(data, Mapping) else None
+    return tuple(map(str, names if isinstance(names, list | tuple) and len(names) == count else range(count)))

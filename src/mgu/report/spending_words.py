@@ -25,7 +25,8 @@ METHOD = (
 )
 TABLE = (
     "A row a model: means over its seeds, of peaks the highest. Operations are those of matrix products and "
-    "convolutions / all of them. A hardened network's row has the soft epochs before in it."
+    "convolutions / all of them. A hardened network's row has the soft epochs before in it. What killed attempts took "
+    "beside their time is not on record."
 )
 
 
@@ -145,7 +146,9 @@ def disturbance(spending: Spending) -> str:
     if not spending.metered:
         return "Whether the trials were alone on their machine is not on record."
     if not spending.disturbed:
-        return f"All {spending.metered} trials of which it is on record were alone on their machine."
+        return (
+            f"None of the {spending.metered} trials of which it is on record had other work beside it on the machine."
+        )
     were = "was not alone on its" if spending.disturbed == 1 else "were not alone on their"
     return (
         f"{spending.disturbed} of {spending.metered} trials {were} machine: other processes kept more than "
