@@ -72,6 +72,7 @@ def test_settings_hold_what_decides_the_results_and_are_json(comparison):
     settings = comparison.settings()
     assert json.loads(json.dumps(settings)) == settings
     assert settings["data"]["checksum"] == comparison.data.checksum
+    assert settings["data"]["class_names"] == list(comparison.data.classes)
     assert settings["training"]["decay"] == pytest.approx(0.01 / 2)
     assert settings["space"]["cells"] == ["bn_pre", "no_norm+residual"]
     defaults = {"gates": "channel", "prior": "plain", "residual_gate": True, "form": "code", "bypass": "shortcut"}

@@ -75,6 +75,7 @@ class Comparison:
                 "checksum": data.checksum,
                 "input_shape": list(data.input_shape),
                 "classes": len(data.classes),
+                "class_names": list(data.classes),
                 "train": len(data.train.y),
                 "validation": len(data.validation.y),
                 "test": len(data.test.y),

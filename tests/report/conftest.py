@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from mgu.history import Decision, Epoch, Hardening, Result
+from mgu.history import Answers, Decision, Energy, Epoch, Flops, Hardening, Result, Usage
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell
 from mgu.study.trial import ENDED, Record, StudyView, Trial
@@ -117,3 +118,52 @@ def hardened_study(whole_study: StudyView) -> StudyView:
     }
     records = (make_hardened(r, **options[r.trial.seed]) if r.trial.is_mgu else r for r in whole_study.records)
     return replace(whole_study, records=tuple(records))
+
+
+ABSENT = Energy("gpu", None, "absent", "a run on the CPU")
+
+
+def make_usage(wh: float, *, others: float | None = 0.02, country: str | None = "CHE") -> Usage:
+    """A run that took so many Wh by the processor's counter, and an estimated quarter of it for the memory."""
+    energy = (
+        Energy("cpu", wh / 1000, "measured", "RAPL <package-0>"),
+        Energy("ram", wh / 4000, "estimated", "taken as 10 W"),
+        ABSENT,
+    )
+    intensity = 35.0 if country else None
+    return Usage(energy, None, None, 0.98, 1.4, others, 500 + wh, None, intensity, country, 100.0)
+
+
+def metered(record: Record, wh: float, answers: Answers | None = None, **options: Any) -> Record:
+    """The record with a usage, operations and answers, those of what it was hardened to half as much."""
+    result = record.result
+    assert result
+    known = {"step_flops": Flops(10, 12), "run_flops": Flops(round(100 * wh), round(120 * wh)), "test_answers": answers}
+    hard = result.hardening
+    if hard:
+        half = replace(hard.result, **{**known, "run_flops": Flops(round(50 * wh), round(60 * wh))})
+        hard = replace(hard, result=replace(half, usage=make_usage(wh / 2, **options)))
+    return replace(record, result=replace(result, **known, usage=make_usage(wh, **options), hardening=hard))
+
+
+@pytest.fixture
+def usage() -> Callable[..., Usage]:
+    return make_usage
+
+
+@pytest.fixture
+def with_usage() -> Callable[..., Record]:
+    return metered
+
+
+@pytest.fixture
+def metered_study(hardened_study: StudyView) -> StudyView:
+    """The hardened study with usages, operations and answers: 1 Wh for the first trial, 2 for the second and so on; the
+    second trial was not alone."""
+    answers = Answers(((8, 1, 1), (0, 10, 0), (2, 0, 8)), 0.25)
+    records = tuple(
+        metered(record, wh, answers, others=0.43 if wh == 2 else 0.02)
+        for wh, record in enumerate(hardened_study.records, 1)
+    )
+    data = {**hardened_study.settings["data"], "class_names": ["<cat>", "dog", "horse"]}
+    return replace(hardened_study, settings={"data": data}, records=records)

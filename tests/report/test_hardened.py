@@ -130,7 +130,8 @@ def test_both_of_its_rows_are_marked_everywhere(hardened_study, tmp_path):
     write_report(hardened_study, tmp_path)
     assert "**M1 hardened** ◀ MGU" in (tmp_path / "report.md").read_text()
     html = (tmp_path / "report.html").read_text()
-    assert html.count('<tr class="mgu">') == html.count('<span class="mark">◀ MGU</span>') == 2
+    table = html[html.index('<table class="sortable" id="models-table">') :].split("</table>")[0]
+    assert table.count('<tr class="mgu">') == table.count('<span class="mark">◀ MGU</span>') == 2
 
 
 def test_the_cost_picture_has_it_as_a_hollow_star(whole_study, hardened_study):
@@ -140,6 +141,8 @@ def test_the_cost_picture_has_it_as_a_hollow_star(whole_study, hardened_study):
     assert (*stars["white"].get_xdata(), *stars["white"].get_ydata()) == pytest.approx((40, 93))
     assert (*stars[MGU_COLOUR].get_xdata(), *stars[MGU_COLOUR].get_ydata()) == pytest.approx((50, 90.5))
     assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["MGU", "MGU hardened"]
+    (named,) = (text for text in figure.axes[0].texts if text.get_text().startswith("M1 hardened"))
+    assert named.xy == pytest.approx((40, 93))
     soft = cost_figure(summarise(whole_study))
     assert "MGU hardened" not in [text.get_text() for text in soft.legends[0].get_texts()]
 

@@ -10,9 +10,10 @@ import pytest
 
 from mgu.report import page
 from mgu.report.page import write_report
+from mgu.report.sections import SECTIONS
 from mgu.report.tables import COLUMNS
 
-NAMES = ["results.csv", "cost.svg", "history.svg", "report.md", "report.html"]
+NAMES = ["results.csv", "cost.svg", "history.svg", "spending.svg", "report.md", "report.html"]
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>|`*[a](javascript:b) & $x$'
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -97,28 +98,42 @@ def test_page_is_well_formed_with_unique_ids_and_headings_in_order(whole_study, 
 
 
 def test_page_tells_everything_in_order(whole_study, written):
-    text = Page(written(whole_study, "mgu search --seeds 0 1")["report.html"]).text
+    page = Page(written(whole_study, "mgu search --seeds 0 1")["report.html"])
+    shown = [section for section in SECTIONS if section.needs in ("", "records")]
+    titles = [section.title for section in shown]
+    text = page.text
     parts = [
         "digits: one MGU network against a grid",
         "MGU is 1.50 points better over 2 paired seeds.",
         "MGU took 52.0 s, the grid of 2 models 158 s: a speed-up of 3.05.",
-        "+1.50 points (seed 0 +2.00, seed 1 +1.00)",
-        "The models, best first",
-        "[4, 2, 2, inf, 2]",
+        *titles,
         "Accuracy and cost",
+        "The models, best first rank",
+        "[4, 2, 2, inf, 2]",
+        "What the answer rests on",
+        "+1.50 points (seed 0 +2.00, seed 1 +1.00)",
+        "Test metrics No trial has its answers on the test split on record",
+        "What each model took",
+        "Not on record of any trial: floating-point operations, energy, loads and memory.",
+        "Whether the trials were alone on their machine is not on record.",
         "Training histories",
         "What went wrong",
         "loss is nan",
-        "How it was measured",
+        "How the clock and the meter worked",
         "the test set is read once per trial",
-        "Settings",
-        "data.checksum 9f2c",
+        "Measured means that a counter in the hardware gave it",
+        "Everything needed to repeat it",
+        "mgu search --seeds 0 1",
         "Environment",
         "torch 2.13.0",
-        "mgu search --seeds 0 1",
+        "Settings",
+        "data.checksum 9f2c",
     ]
-    places = [text.index(part) for part in parts]
-    assert places == sorted(places)
+    assert [attrs["href"][1:] for attrs in page.all("a")] == [section.name for section in shown]
+    assert {section.name for section in shown} <= {attrs["id"] for attrs in page.all("h2")}
+    place = 0
+    for part in parts:
+        place = text.index(part, place)
 
 
 def test_page_fetches_nothing(whole_study, written):
@@ -129,16 +144,17 @@ def test_page_fetches_nothing(whole_study, written):
             assert (attrs.get(name) or "#").startswith(("#", "data:,")), (tag, attrs)
     assert "@import" not in html
     assert set(re.findall(r"url\((.)", html)) <= {"#"}
-    assert "//" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", html).replace("  // what is unknown stays last", "")
+    assert "//" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", html)
     assert "default-src 'none'" in html
 
 
 def test_pictures_have_accessible_names(whole_study, written):
     parsed = Page(written(whole_study)["report.html"])
     svgs = parsed.all("svg")
-    assert [svg["role"] for svg in svgs] == ["img", "img"]
+    assert [svg["role"] for svg in svgs] == ["img"] * 3
     assert [svg["aria-label"].split(". ")[0] for svg in svgs] == [
         "Validation accuracy against time to solution",
+        "Time to solution of 6 trained networks, a row a model, the best first.",
         "Validation accuracy and training loss by epoch of 5 trials; the bold lines are the MGU model's.",
     ]
     assert "figcaption" in [tag for tag, _ in parsed.tags]
@@ -146,9 +162,9 @@ def test_pictures_have_accessible_names(whole_study, written):
 
 def test_table_is_sortable_and_marks_mgu_in_words(whole_study, written):
     html = written(whole_study)["report.html"]
-    head, body = re.search(r'<table id="results">.*?</table>', html, re.S)[0].split("</thead>")
-    assert head.count('<button type="button">') == head.count("aria-sort=") == 13
-    assert head.count('aria-sort="ascending"') == 1
+    head, body = re.search(r'<table class="sortable" id="models-table">.*?</table>', html, re.S)[0].split("</thead>")
+    assert head.count('<th scope="col"') == 13
+    assert head.count("aria-sort") == head.count('aria-sort="ascending" class="number">rank<') == 1
     rows = body.split("<tr")[1:]
     assert [' class="mgu"' in row for row in rows] == [True, False, False]
     assert ["◀ MGU" in row for row in rows] == [True, False, False]
@@ -206,12 +222,12 @@ def test_markdown_has_the_same_content(whole_study, written):
         "**1**", "**M1** ◀ MGU", "**[4, 2, 2, inf, 2]**", "**N/A**", "**N/A**", "**98.92 K**", "**50.0 s**", "**-**",
         "**90.50 ± 2.12**", "**88.00 ± 2.83**", "**-**", "**2 of 2**", "**finished**",
     ]  # fmt: skip
-    assert [len(row) for row in rows] == [13] * 5 + [7] * 4 + [2] * 8
+    assert [len(row) for row in rows] == [13] * 5 + [4] * 6 + [7] * 4 + [2] * 8
 
 
 def test_markdown_tables_keep_their_shape_with_pipes(record, view, written):
     text = written(view(record("a|b\\|c", status="failed", message="x|y\r\nz"), k="p|q"))["report.md"]
-    assert [len(row) for row in markdown_tables(text)] == [13] * 3 + [7] * 3 + [2] * 7
+    assert [len(row) for row in markdown_tables(text)] == [13] * 3 + [4] * 4 + [7] * 3 + [2] * 7
     assert r"| a\|b\\\|c |" in text
     assert r"| x\|y z |" in text
 
@@ -221,8 +237,8 @@ class TestBothPages:
     def test_note_stands_beside_the_table(self, whole_study, written, view, name):
         study = view(*whole_study.records, data={"note": "the images are JPEG copies"})
         text = written(study)[name]
-        assert text.index("The models, best first") < text.index("Note on the data: the images are JPEG copies")
-        assert text.index("Note on the data") < text.index("model_name")
+        answer = text.index("MGU is 1.50 points better")
+        assert answer < text.index("Note on the data: the images are JPEG copies") < text.index("model_name")
         assert "Note on the data" not in written(whole_study)[name]
 
     @pytest.mark.parametrize("settings", [{}, {"data": {}}, {"data": "a string"}, {"data": {"name": ""}}])

@@ -84,7 +84,7 @@ def test_the_page_holds_the_pictures_of_the_first_finished_seed(study, saved):
     assert "<p>The gates of M 1, seed 1, on validation samples." in html
     assert "<code>trials/M 1-seed1/diagnosis.txt</code>" in html
     assert "<strong>undecided</strong>: 4 gates stay &lt;near&gt; one half. Train longer.</li>" in html
-    assert html.index("Training histories") < html.index("What the gates do") < html.index("How it was measured")
+    assert html.index("Each line is a trial") < html.index("The gates of M 1") < html.index("the test set is read")
 
 
 def test_only_wide_pictures_scroll(study, saved):

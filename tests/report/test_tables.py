@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from mgu.report.tables import COLUMNS, summarise, trial_rows
+from mgu.report.trial_cells import ANSWER_COLUMNS, COST_COLUMNS
 from mgu.report.words import answer, facts, no_speed_up
 
 
@@ -247,7 +248,7 @@ def test_trial_rows_have_the_columns_in_order(whole_study):
     )  # fmt: skip
     assert COLUMNS[9:] == (
         "seed", "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message", "latency_s",
-        "kind",
+        "kind", *ANSWER_COLUMNS, *COST_COLUMNS,
     )  # fmt: skip
 
 

@@ -104,7 +104,10 @@ def test_a_trials_identity_is_its_architecture_seed_and_settings():
         trial.key({**SETTINGS, "training": {"epochs": 4}}),
     }
     assert len(keys) == 4
-    renamed = {**SETTINGS, "data": {"name": "elsewhere", "checksum": "ab", "note": "a copy"}}
+    renamed = {
+        **SETTINGS,
+        "data": {"name": "elsewhere", "checksum": "ab", "note": "a copy", "class_names": ["cat", "dog"]},
+    }
     assert trial.key(renamed) == trial.key(SETTINGS)
     assert Trial("another name", trial.architecture, trial.model_size, 0).key(SETTINGS) == trial.key(SETTINGS)
 

@@ -1,11 +1,10 @@
 """How search costs are said: a table's columns, the facts beside it, and the verdict in a sentence."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 
 from mgu.report.search_costs import Against, SearchCost, SearchCosts
-from mgu.report.words import UNKNOWN, points, seconds
+from mgu.report.words import UNKNOWN, Column, number, points, seconds
 from mgu.rivals.spread import Paired, Spread
 
 #: The kinds of successive halving, the better of which is what MGU is compared with in the verdict.
@@ -21,23 +20,23 @@ METHOD = (
 )
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of the table of search costs."""
-
-    header: str
-    text: Callable[[SearchCost], str]
-
-
-COLUMNS = (
-    Column("model or search", lambda row: row.name),
-    Column("what it is", lambda row: f"not available: {row.missing}" if row.missing else row.about),
-    Column("until it ends", lambda row: times(row.cost_s)),
-    Column("to the target", lambda row: times(row.to_target_s)),
-    Column("target met", lambda row: met(row)),
-    Column("picks val_acc, %", lambda row: f"{row.val_score.median:.2f}" if row.val_score else UNKNOWN),
-    Column("test_acc, %", lambda row: f"{row.test_score.median:.2f}" if row.test_score else UNKNOWN),
+COLUMNS: tuple[Column[SearchCost], ...] = (
+    Column("model or search", lambda row: row.name, lambda row: row.name),
+    Column("what it is", lambda row: what(row), lambda row: what(row)),
+    Column("until it ends", lambda row: times(row.cost_s), lambda row: _median(row.cost_s), numeric=True),
+    Column("to the target", lambda row: times(row.to_target_s), lambda row: _median(row.to_target_s), numeric=True),
+    Column("target met", lambda row: met(row), lambda row: row.reached, numeric=True),
+    Column("picks val_acc, %", lambda row: number(_median(row.val_score)), lambda row: _median(row.val_score), True),
+    Column("test_acc, %", lambda row: number(_median(row.test_score)), lambda row: _median(row.test_score), True),
 )
+
+
+def what(row: SearchCost) -> str:
+    return f"not available: {row.missing}" if row.missing else row.about
+
+
+def _median(spread: Spread | None) -> float | None:
+    return spread.median if spread else None
 
 
 def shown(costs: SearchCosts) -> tuple[SearchCost, ...]:

@@ -3,28 +3,24 @@
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
 
 from mgu.files import write_whole
-from mgu.report import cost_table, cost_words, words
+from mgu.report import answer_words, cost_table, cost_words, spending_words, words
+from mgu.report.answers import class_details, model_metrics
 from mgu.report.plots import cost_figure, figure_svg, history_figure
+from mgu.report.published import read_published
+from mgu.report.rendering import render
 from mgu.report.saved_diagnosis import SavedDiagnosis, read_diagnosis
 from mgu.report.search_costs import search_costs
+from mgu.report.sections import sections
+from mgu.report.spending import spending
+from mgu.report.spending_plot import spending_figure
 from mgu.report.summary import Summary
 from mgu.report.tables import COLUMNS, summarise, trial_rows
 from mgu.study.trial import Record, StudyView
-
-#: What Markdown may read as markup inside a line: a link's "](", an underscore that is not inside a word, and the rest.
-_MARKUP = re.compile(r"\](?=\()|(?<![^\W_])_|_(?![^\W_])|[\\`*|~]")
 
 _MISSED = ("diverged", "failed")
 
@@ -33,29 +29,36 @@ def write_report(view: StudyView, folder: Path, searches: Sequence[str] = ()) ->
     """Write a study's report into ``folder``, whatever part of the study has ended, and return the files' paths.
 
     ``results.csv`` has a row a trial; ``report.html`` is one page that needs nothing else; ``report.md`` shows
-    ``cost.svg`` and ``history.svg``. Both show what the folder of the best MGU model's first finished trial has of its
-    self-diagnosis. With ``searches``, names of ``mgu.rivals.STRATEGIES``, they say what these searches cost, and
-    ``search_costs.csv`` has a row a model and a search.
+    ``cost.svg``, ``history.svg`` and ``spending.svg``. Both show what the folder of the best MGU model's first finished
+    trial has of its self-diagnosis. With ``searches``, names of ``mgu.rivals.STRATEGIES``, they say what these searches
+    cost, and ``search_costs.csv`` has a row a model and a search. Where the folder has the reader's ``published.csv``
+    (see ``read_published``), its figures stand beside the study's own.
 
-    Each file is whole or absent: where writing fails, which raises OSError, what stood there before stays.
+    Raises InputError for a ``published.csv`` that cannot be used. Each file is whole or absent: where writing fails,
+    which raises OSError, what stood there before stays.
     """
     summary = summarise(view)
     costs = search_costs(view, searches) if searches else None
-    figures = {"cost": cost_figure(summary), "history": history_figure(view)}
+    figures = {
+        "cost": cost_figure(summary),
+        "history": history_figure(view),
+        "spending": spending_figure(view, summary),
+    }
     pictures = {name: figure_svg(figure) for name, figure in figures.items()}
-    alts = {name: str(figure.get_label()) for name, figure in figures.items()}
     content = _content(view, summary) | {
         "pictures": pictures,
-        "alts": alts,
+        "alts": {name: str(figure.get_label()) for name, figure in figures.items()},
+        "columns": words.columns(read_published(folder), summary.rows),
         "diagnosis": _diagnosis(view, summary, folder),
         "costs": costs,
     }
+    content["sections"] = sections(content)
     files = {
         "results.csv": _csv(COLUMNS, trial_rows(view)),
         **({"search_costs.csv": _csv(cost_table.COLUMNS, cost_table.cost_rows(costs))} if costs else {}),
         **{f"{name}.svg": svg for name, svg in pictures.items()},
-        "report.md": _environment().get_template("report.md.j2").render(content),
-        "report.html": _environment().get_template("report.html.j2").render(content),
+        "report.md": render("page.md.j2", content),
+        "report.html": render("page.html.j2", content),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -74,8 +77,13 @@ def _content(view: StudyView, summary: Summary) -> dict[str, Any]:
         "settings": dict(_flat(view.settings)),
         "environment": dict(_flat(view.environment)),
         "commands": view.commands,
+        "metrics": model_metrics(view, summary),
+        "details": class_details(view, summary),
+        "spending": spending(view, summary),
         "words": words,
+        "answer_words": answer_words,
         "cost_words": cost_words,
+        "spending_words": spending_words,
     }
 
 
@@ -112,25 +120,3 @@ def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("mgu.report", ""),
-        autoescape=select_autoescape(("html.j2",), default=False),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["markdown"] = _markdown
-    environment.filters["svg"] = Markup
-    environment.filters["url"] = quote
-    return environment
-
-
-def _markdown(value: object) -> str:
-    """Text for one line or table cell of Markdown, none of which is read as markup."""
-    text = escape(" ".join(str(value).split()), quote=False)
-    return _MARKUP.sub(r"\\\g<0>", text)

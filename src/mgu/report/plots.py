@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib
@@ -28,6 +29,10 @@ MGU_COLOUR = "#D55E00"
 NORM_COLOURS = {"no_norm": "#000000", "ln": "#0072B2", "bn_post": "#CC79A7", "bn_pre": "#009E73", "sn": "#56B4E9"}
 #: What an MGU model has for a norm, which it learns; and what stands for it where the model was hardened.
 NOT_PLAIN, HARDENED = "N/A", "hardened"
+#: More lines than these are drawn thin.
+_MANY_LINES = 100
+#: Keeps words readable among points.
+_GROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 _MGU_LABELS = {NOT_PLAIN: "MGU", HARDENED: "MGU hardened"}
 
 
@@ -36,20 +41,23 @@ def history_figure(view: StudyView) -> Figure:
     figure = Figure(figsize=(5.4, 7), layout="constrained")
     accuracy, loss = figure.subplots(2, 1, sharex=True)
     lines = [line for record in view.records for line in _lines(record)]
+    scale = 1 if len(lines) <= _MANY_LINES else 0.5
     for norm, residual, result in lines:
-        _draw_history(accuracy, result.history, "val_score", 100, _line_style(norm, residual))
-        _draw_history(loss, result.history, "train_loss", 1, _line_style(norm, residual))
-    accuracy.set_ylabel("validation accuracy, %")
+        style = _line_style(norm, residual)
+        style["linewidth"] *= scale
+        _draw_history(accuracy, result.history, "val_score", 100, style)
+        _draw_history(loss, result.history, "train_loss", 1, style)
+    accuracy.set_ylabel(f"validation {words.SCORE}, %")
     accuracy.grid(alpha=0.25)
     _cut_low(accuracy, [100 * result.val_score for *_, result in lines if result.val_score is not None])
     loss.set(xlabel="epoch", ylabel="training loss, log scale", yscale="log")
     loss.xaxis.set_major_locator(MaxNLocator(integer=True))
     _tick_logarithms(loss.yaxis)
-    _add_legend(figure, _line_style, {norm for norm, *_ in lines})
+    add_legend(figure, _line_style, {norm for norm, *_ in lines})
     hardened = sum(norm == HARDENED for norm, *_ in lines)
     figure.set_label(
-        f"Validation accuracy and training loss by epoch of {len(lines) - hardened} trials; the bold lines are the MGU "
-        f"model's{', dashed where it was hardened' if hardened else ''}."
+        f"Validation {words.SCORE} and training loss by epoch of {len(lines) - hardened} trials; the bold lines are "
+        f"the MGU model's{', dashed where it was hardened' if hardened else ''}."
     )
     return figure
 
@@ -88,7 +96,7 @@ def _line_style(norm: str, residual: str) -> dict[str, Any]:
     return {"color": _colour(norm), "linestyle": dash, "linewidth": 1, "alpha": 0.6}
 
 
-def _point_style(norm: str, residual: str) -> dict[str, Any]:
+def point_style(norm: str, residual: str) -> dict[str, Any]:
     if norm in _MGU_LABELS:
         fill = "white" if norm == HARDENED else MGU_COLOUR
         star = {"marker": "*", "markersize": 18, "markerfacecolor": fill, "zorder": 4}  # above the words
@@ -105,32 +113,41 @@ def cost_figure(summary: Summary) -> Figure:
     """Validation accuracy (%) against time to solution (s, log scale), a point a model, and what the grid cost."""
     figure = Figure(figsize=(5.4, 5), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlabel="time to solution, s (log scale)", ylabel="validation accuracy, %", xscale="log")
+    axes.set(xlabel="time to solution, s (log scale)", ylabel=f"validation {words.SCORE}, %", xscale="log")
     for row in summary.rows:
         if row.val_score and row.tts_s:
-            axes.plot(row.tts_s, row.val_score.mean, **_point_style(_norm(row), row.residual))
+            axes.plot(row.tts_s, row.val_score.mean, **point_style(norm_of(row), row.residual))
     _name_rows(axes, summary)
     _draw_grid_total(axes, summary)
-    axes.margins(x=0.17, y=0.22)
+    axes.margins(x=0.17, y=0.1)
     _tick_logarithms(axes.xaxis)
-    _add_legend(figure, _point_style, {_norm(row) for row in summary.rows if row.val_score})
-    figure.set_label(f"Validation accuracy against time to solution. {words.answer(summary)}")
+    add_legend(figure, point_style, {norm_of(row) for row in summary.rows if row.val_score})
+    figure.set_label(f"Validation {words.SCORE} against time to solution. {words.answer(summary)}")
     return figure
 
 
-def _norm(row: Row) -> str:
+def norm_of(row: Row) -> str:
+    """What a model's points are drawn and explained by."""
     return HARDENED if row.is_hardened else row.norm
 
 
 def _name_rows(axes: Axes, summary: Summary) -> None:
-    """Names the two models compared, above their points, where few others are; one to each side where both are near."""
-    rows = [row for row in (summary.best_mgu, summary.best_plain) if row and row.val_score and row.tts_s]
-    rows.sort(key=lambda row: row.tts_s or 0)
-    near = len(rows) == 2 and (rows[1].tts_s or 0) < 2 * (rows[0].tts_s or 0)
-    for row, side in zip(rows, ("right" if near else "center", "left"), strict=False):
-        text = f"{row.model_name}\n{words.percent(row.val_score)}, {words.seconds(row.tts_s)}"
-        place = {"xytext": (0, 9), "va": "bottom", "ha": side, "weight": "bold" if row.is_mgu else "normal"}
-        _write(axes, text, row.tts_s or 0, row.val_score.mean if row.val_score else 0, place)
+    """Names the models compared, one below the other where few points are: between the slowest model and the grid."""
+    slowest_first = sorted(summary.compared, key=lambda row: -(row.tts_s or 0))  # so that few lines cross
+    for place, row in enumerate(slowest_first):
+        if row.val_score and row.tts_s:
+            axes.annotate(
+                plain_text(f"{row.model_name}\n{words.percent(row.val_score)}, {words.seconds(row.tts_s)}"),
+                (row.tts_s, row.val_score.mean),
+                xytext=(0.98, 0.58 - 0.13 * place),
+                textcoords="axes fraction",
+                ha="right",
+                va="center",
+                fontsize=9,
+                weight="bold" if row.is_mgu else "normal",
+                bbox=_GROUND,
+                arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.8, "relpos": (0, 0.5), "shrinkB": 7},
+            )
 
 
 def _draw_grid_total(axes: Axes, summary: Summary) -> None:
@@ -142,24 +159,15 @@ def _draw_grid_total(axes: Axes, summary: Summary) -> None:
     axes.plot([best.tts_s, total_s], [accuracy, accuracy], color="#555555", linestyle="dotted", linewidth=1.5, zorder=1)
     axes.plot(total_s, accuracy, color="#555555", marker="D", markersize=10, linestyle="none")
     times = f"\n{summary.speed_up:.2f} times MGU's" if summary.speed_up else ""
-    _write(
-        axes,
-        f"the whole grid\n{words.seconds(total_s)}{times}",
-        total_s,
-        accuracy,
-        {"xytext": (0, -12), "va": "top", "ha": "center"},
-    )
-
-
-def _write(axes: Axes, text: str, x: float, y: float, place: dict[str, Any]) -> None:
-    """Text beside a point, on a pale ground that keeps it readable among others."""
-    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-    axes.annotate(plain_text(text), (x, y), textcoords="offset points", fontsize=9, bbox=ground, **place)
+    text = plain_text(f"the whole grid\n{words.seconds(total_s)}{times}")
+    place: dict[str, Any] = {"xytext": (0, -12), "textcoords": "offset points", "va": "top", "ha": "center"}
+    axes.annotate(text, (total_s, accuracy), fontsize=9, bbox=_GROUND, **place)
 
 
 def _tick_logarithms(axis: Axis) -> None:
-    """Ticks at 1, 2, 5, 10, 20 ... in plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """Ticks at 1, 2, 5, 10, 20 ... in plain numbers, over many decades at 1, 10, 100 ..."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
     axis.set_major_formatter("{x:,g}")
     axis.set_minor_formatter(NullFormatter())
     axis.axes.grid(alpha=0.25)
@@ -170,13 +178,22 @@ def plain_text(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _add_legend(figure: Figure, style: Callable[[str, str], dict[str, Any]], norms: Collection[str]) -> None:
-    """Explains what is there: MGU first, then the norms in a fixed order, then the residual."""
+def add_legend(
+    figure: Figure,
+    style: Callable[[str, str], dict[str, Any]],
+    norms: Collection[str],
+    further: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> None:
+    """Explains what is there: MGU first, then the norms in a fixed order, then the residual, and what else there is by
+    its label."""
     plain = [*(norm for norm in NORM_COLOURS if norm in norms), *sorted(set(norms) - {*NORM_COLOURS, *_MGU_LABELS})]
-    entries = {label: style(norm, "") for norm, label in _MGU_LABELS.items() if norm in norms}
+    entries: dict[str, Mapping[str, Any]] = {
+        label: style(norm, "") for norm, label in _MGU_LABELS.items() if norm in norms
+    }
     entries |= {plain_text(norm): style(norm, "0") for norm in plain}
     if plain:
         entries["with residual"] = style(plain[0], "1")
+    entries |= further
     handles = [Line2D([], [], label=label, **drawn) for label, drawn in entries.items()]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1, frameon=False)

@@ -42,6 +42,11 @@ class Picture:
     uri: str
 
     @property
+    def is_coloured(self) -> bool:
+        """Whether its words stand on colours, which are chosen for a white page."""
+        return PurePath(self.path).stem == "gates-means"
+
+    @property
     def is_wide(self) -> bool:
         """Whether it would be too small to read on a phone, and should scroll there."""
         return self.width > _WIDE

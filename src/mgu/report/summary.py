@@ -1,7 +1,8 @@
 """What is known of a study in numbers. Accuracies are in per cent, margins in points."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 
 
 @dataclass(frozen=True)
@@ -10,6 +11,12 @@ class MeanSd:
 
     mean: float
     sd: float | None
+
+    @classmethod
+    def of(cls, figures: Iterable[float]) -> "MeanSd | None":
+        """Those of the figures; None where there are none."""
+        known = list(figures)
+        return cls(fmean(known), stdev(known) if len(known) > 1 else None) if known else None
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,12 @@ class Summary:
     ties: int
     validation_size: int | None
     test_size: int | None
+
+    @property
+    def compared(self) -> tuple[Row, ...]:
+        """The best plain model, the best MGU one and what that was hardened to, as far as they have finished."""
+        hardened = self.hardened.row if self.hardened and self.hardened.row.rank else None
+        return tuple(row for row in (self.best_plain, self.best_mgu, hardened) if row)
 
     @property
     def complete(self) -> bool:

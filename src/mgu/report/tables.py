@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from mgu.history import Result
 from mgu.report.summary import Cost, Hardened, Margin, MeanSd, RivalResult, Row, Summary
+from mgu.report.trial_cells import ANSWER_COLUMNS, COST_COLUMNS, answer_cells, cost_cells
 from mgu.study.trained_rivals import title
 from mgu.study.trial import ENDED, Record, StudyView
 
@@ -16,6 +17,7 @@ from mgu.study.trial import ENDED, Record, StudyView
 COLUMNS = (
     "model_name", "layout", "norm", "residual", "model_size", "tts_s", "train_acc", "val_acc", "test_acc", "seed",
     "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message", "latency_s", "kind",
+    *ANSWER_COLUMNS, *COST_COLUMNS,
 )  # fmt: skip
 
 
@@ -89,6 +91,8 @@ def _trial_row(record: Record) -> dict[str, Any]:
         "attempts": record.attempts,
         "lost_s": _round(record.lost_s, 3),
         "message": result.message if result else None,
+        **answer_cells(result),
+        **cost_cells(result),
     }
     return {column: known[column] for column in COLUMNS}
 
@@ -120,10 +124,10 @@ def _row(records: Sequence[Record], *, is_hardened: bool = False) -> Row:
         missed=statuses["diverged"] + statuses["failed"],
         trials=len(records),
         tts_s=fmean(times) if times else None,
-        train_score=_mean_sd(_finished(records, "train_score").values()),
-        val_score=_mean_sd(_finished(records, "val_score").values()),
+        train_score=MeanSd.of(_finished(records, "train_score").values()),
+        val_score=MeanSd.of(_finished(records, "val_score").values()),
         val_loss=_val_loss(records),
-        test_score=_mean_sd(_finished(records, "test_score").values()),
+        test_score=MeanSd.of(_finished(records, "test_score").values()),
         latency_s=_mean(result.latency_s for _, result in _ended(records)),
         status=_status(statuses),
         is_hardened=is_hardened,
@@ -143,11 +147,6 @@ def _finished(records: Iterable[Record], name: str) -> dict[int, float]:
     """The per cent at each seed that finished: a diverged or failed trial is a miss, whatever it reached before."""
     figures = {record.trial.seed: _percent(record, name) for record in records if record.status == "finished"}
     return {seed: figure for seed, figure in figures.items() if figure is not None}
-
-
-def _mean_sd(figures: Iterable[float]) -> MeanSd | None:
-    known = list(figures)
-    return MeanSd(fmean(known), stdev(known) if len(known) > 1 else None) if known else None
 
 
 def _mean(figures: Iterable[float | None]) -> float | None:

@@ -40,7 +40,7 @@ def print_summary(summary: Summary, console: Console, costs: SearchCosts | None 
         console.print(_text(f"{name}: {text}", console), soft_wrap=True)
 
 
-def _table(summary: Summary, columns: Sequence[words.Column], console: Console) -> Table:
+def _table(summary: Summary, columns: Sequence[words.Column[Row]], console: Console) -> Table:
     table = Table()
     for column in columns:
         table.add_column(column.header, overflow="fold", justify="right" if column.numeric else "left")
@@ -55,7 +55,7 @@ def _width(table: Table, console: Console) -> int:
     return Measurement.get(console, console.options.update(max_width=100_000), table).maximum
 
 
-def _cell(column: words.Column, row: Row) -> str:
+def _cell(column: words.Column[Row], row: Row) -> str:
     marked = row.is_mgu and column.header == "model_name"
     return f"{column.text(row)} {words.MGU_MARK}" if marked else column.text(row)
 

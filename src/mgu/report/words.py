@@ -1,10 +1,14 @@
 """How the numbers are said: figures with their units, the columns of the table, and the answer in a sentence or two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
+from mgu.report.published import Published
 from mgu.report.summary import Cost, Hardened, Margin, MeanSd, RivalResult, Row, Summary
 
+#: What a score is.
+SCORE = "accuracy"
 UNKNOWN = "-"
 MGU_MARK = "◀ MGU"
 
@@ -27,17 +31,20 @@ METHOD = (
 )
 
 
+RowT = TypeVar("RowT")
+
+
 @dataclass(frozen=True)
-class Column:
-    """A column of the table: a row's text under ``header``, and the value it is sorted by."""
+class Column(Generic[RowT]):
+    """A column of a table: a row's text under ``header``, and the value it is sorted by."""
 
     header: str
-    text: Callable[[Row], str]
-    value: Callable[[Row], str | float | None]
+    text: Callable[[RowT], str]
+    value: Callable[[RowT], str | float | None]
     numeric: bool = False
 
 
-COLUMNS = (
+COLUMNS: tuple[Column[Row], ...] = (
     Column("rank", lambda row: str(row.rank or UNKNOWN), lambda row: row.rank, numeric=True),
     Column("model_name", lambda row: row.model_name, lambda row: row.model_name),
     Column("layout", lambda row: row.layout, lambda row: row.layout),
@@ -52,6 +59,31 @@ COLUMNS = (
     Column("seeds", lambda row: f"{row.seeds} of {row.trials}", lambda row: row.seeds, numeric=True),
     Column("status", lambda row: row.status, lambda row: row.status),
 )
+
+
+#: Of the models that are compared.
+COMPARED_COLUMNS = tuple(
+    column for column in COLUMNS if column.header in ("model_name", "val_acc, %", "test_acc, %", "tts", "size")
+)
+
+
+def columns(published: Mapping[str, Published], rows: Iterable[Row]) -> tuple[Column[Row], ...]:
+    """``COLUMNS``, and where models of the study were published their figures beside the study's own."""
+
+    def val_acc(row: Row) -> float | None:
+        return published[row.model_name].val_acc if row.model_name in published else None
+
+    def tts_s(row: Row) -> float | None:
+        return published[row.model_name].tts_s if row.model_name in published else None
+
+    if not any(row.model_name in published for row in rows):
+        return COLUMNS
+    beside = {
+        "val_acc, %": Column[Row]("paper: val_acc, %", lambda row: number(val_acc(row)), val_acc, numeric=True),
+        "tts": Column[Row]("paper: tts", lambda row: seconds(tts_s(row)), tts_s, numeric=True),
+    }
+    pairs = ((column, beside.get(column.header)) for column in COLUMNS)
+    return tuple(column for pair in pairs for column in pair if column)
 
 
 def size(weights: int) -> str:
@@ -84,6 +116,11 @@ def mean_sd(figure: MeanSd | None) -> str:
 
 def _mean(figure: MeanSd | None) -> float | None:
     return figure.mean if figure else None
+
+
+def number(value: float | None) -> str:
+    """A figure with two decimals: 99.32."""
+    return UNKNOWN if value is None else f"{value:.2f}"
 
 
 def percent(figure: MeanSd | None) -> str:

@@ -11,6 +11,8 @@ from mgu.spaces import Architecture, Cell
 
 #: The statuses of a trial that has ended; see ``Result``.
 ENDED = ("finished", "diverged", "failed")
+#: Settings that say what things are called, and decide nothing.
+_NAMES = ("data.name", "data.class_names", "data.note")
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,13 @@ class StudyView:
 
 
 def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes two studies the same: all settings by dotted name, but what the data is called and noted to be.
+    """What makes two studies the same: all settings by dotted name, but what the data and its classes are called, and
+    what is noted of it.
 
     Raises TypeError where a setting is not plain JSON data.
     """
     flat = dict(_flat("", json.loads(json.dumps(dict(settings)))))
-    return {name: value for name, value in flat.items() if name not in ("data.name", "data.note")}
+    return {name: value for name, value in flat.items() if name not in _NAMES}
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,56 @@
+"""Published figures beside a study's own, from the reader's file ``published.csv`` in the study's folder."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from mgu.errors import InputError
+
+FILE = "published.csv"
+COLUMNS = ("model_name", "val_acc", "tts_s")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was published of a model: its validation accuracy in per cent, and its time to solution in seconds."""
+
+    val_acc: float | None
+    tts_s: float | None
+
+
+def read_published(study: Path) -> Mapping[str, Published]:
+    """What ``published.csv`` in the study's folder says, by model; nothing where there is no such file. A cell may be
+    empty, and further columns are left alone.
+
+    Raises InputError where the file cannot be read, lacks one of ``COLUMNS``, or has a cell that is no number.
+    """
+    path = study / FILE
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows, found = list(reader), reader.fieldnames or ()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give a CSV file in UTF-8, or remove it") from error
+    missing = [name for name in COLUMNS if name not in found]
+    if missing:
+        raise InputError(
+            f"{path}: has no column {', '.join(missing)}, only {', '.join(found)}; its first line must name "
+            f"{', '.join(COLUMNS)}"
+        )
+    return {row["model_name"]: Published(_number(path, row["val_acc"]), _number(path, row["tts_s"])) for row in rows}
+
+
+def _number(path: Path, text: str | None) -> float | None:
+    if not text or not text.strip():
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not isfinite(value):
+        raise InputError(f"{path}: {text!r} is no number; val_acc is in per cent and tts_s in seconds, such as 99.32")
+    return value
