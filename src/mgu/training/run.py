@@ -221,6 +221,8 @@ class Run:
             self._flops(tested=False),
             self.usage,
         )
+        if self.setting.meter:
+            self.setting.meter.lap()  # counting operations is no part of the run
 
     def _read_meter(self) -> None:
         if self.setting.meter:
