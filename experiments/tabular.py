@@ -6,8 +6,9 @@ For each set it is this command, the arguments as in SETS, your options at its e
 
     mgu compare SET --rivals all,switchable,boosting,mlp --seeds 3 --out results/tabular/NAME
 
-FOLDER has titanic.csv, penguins.csv, mpg.csv and diamonds.csv of https://github.com/mwaskom/seaborn-data, and housing.csv of
-https://github.com/ageron/handson-ml2 (datasets/housing); the other sets are scikit-learn's. Started again, what is done stays.
+FOLDER has titanic.csv, penguins.csv, mpg.csv and diamonds.csv of https://github.com/mwaskom/seaborn-data, and
+housing.csv of https://github.com/ageron/handson-ml2 (datasets/housing); the other sets are scikit-learn's. Started
+again, what is done stays.
 """
 
 import shlex

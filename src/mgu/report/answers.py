@@ -94,7 +94,7 @@ def _answers(view: StudyView, model_name: str) -> dict[int, Answers]:
     return {
         record.trial.seed: record.result.test_answers
         for record in every
-        if _counts(record, model_name) and record.result and record.result.test_answers
+        if _counts(record, model_name) and record.result and isinstance(record.result.test_answers, Answers)
     }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mgu.history import Result, Usage
+from mgu.history import Answers, Result, Usage
 from mgu.metrics import metrics
 
 #: In per cent, plain means over the classes; the log-loss is in nats.
@@ -22,7 +22,7 @@ COST_COLUMNS = (
 
 def answer_cells(result: Result | None) -> dict[str, Any]:
     """The cells under ``ANSWER_COLUMNS``, to 4 decimals and the log-loss to 6; None where nothing is on record."""
-    if not result or not result.test_answers:
+    if not result or not isinstance(result.test_answers, Answers):
         return dict.fromkeys(ANSWER_COLUMNS)
     macro = metrics(result.test_answers).macro
     per_cent = (round(100 * figure, 4) for figure in (macro.precision, macro.recall, macro.f1))
