@@ -159,6 +159,8 @@ BAD = {
         ["digits", "--rivals", "grid,gird"],
         "unknown rival 'gird'; allowed: all, grid, parallel",
     ),
+    "no budget": lambda path: (["digits", "--time-budget", "0"], "a budget of time must be above 0; 0.0 was given"),
+    "no such country": lambda path: (["digits", "--country", "DE"], "DE"),
     "no epochs": lambda path: (["digits", "--epochs", "0"], "epochs must be at least 1"),
 }
 
@@ -218,6 +220,25 @@ def test_cases_are_kept_together_and_the_report_says_so(tmp_path):
     for wrong, message in (("--keep", "is not COLUMN=VALUE"), ("--image-size", "is not HEIGHT,WIDTH")):
         done = mgu("compare", cases, wrong, "acetic_acid")
         assert (done.exit_code, message in done.stderr) == (2, True)
+
+
+def test_a_spent_budget_stops_the_study_and_says_how_to_go_on(tmp_path):
+    only = ["--only", "DIG_007,DIG_015", "--out", tmp_path / "s", "--rivals", ""]
+    arguments = ["compare", "digits", "--limit", 200, "--epochs", 1, *only]
+    done = mgu(*arguments, "--time-budget", "1e-6")
+    assert done.exit_code == 0, done.output
+    assert "stopped: the budget of 1e-06 h is spent" in done.stdout
+    assert "the same command with a larger budget goes on" in done.stdout
+    assert [record.status for record in read_study(tmp_path / "s").records] == ["finished", "pending"]
+    assert mgu(*arguments, "--time-budget", "1").exit_code == 0
+    assert [record.status for record in read_study(tmp_path / "s").records] == ["finished", "finished"]
+
+
+def test_a_budget_of_energy_needs_a_meter(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "codecarbon", None)
+    done = mgu("compare", "digits", "--energy-budget", "1", "--out", tmp_path / "s")
+    assert done.exit_code == 2
+    assert "there is no meter for a budget of energy" in done.stderr
 
 
 def test_nothing_finished_is_exit_code_1(tmp_path):

@@ -167,6 +167,8 @@ def space(name: str, style: str, **unit: Any) -> None:
     metavar="CODE",
     help="Where the electricity comes from, for the carbon: an ISO 3166 code of three letters, such as DEU.",
 )
+@click.option("--time-budget", type=float, metavar="HOURS", help="Begin no trial once the study took so long.")
+@click.option("--energy-budget", type=float, metavar="KWH", help="Begin no trial once the study took so much.")
 @click.option("--note", default="", metavar="TEXT", help="What a reader must know of the data; shown in the report.")
 @click.option(
     "--rivals",
@@ -190,6 +192,8 @@ def compare(
     country: str | None,
     note: str,
     rivals: list[str],
+    time_budget: float | None,
+    energy_budget: float | None,
     dry_run: bool,
     quiet: bool,
     **options: Any,
@@ -202,10 +206,12 @@ def compare(
     from mgu.comparison import Comparison, default_space, resolve_device
     from mgu.data import load_data
     from mgu.spaces import load_space
+    from mgu.study.budget import Budget
     from mgu.study.ledger import check_settings
     from mgu.training import Recipe
 
     searches, trained = _rivals(rivals)
+    budget = Budget(time_budget, energy_budget)
     recipe_names = ("epochs", "patience", "batch_size", "lr", "decay", "precision", "harden_after")
     recipe = Recipe(compile=compile_mode, **{name: options.pop(name) for name in recipe_names})
     chosen = load_space(space_name) if space_name else None
@@ -221,7 +227,7 @@ def compare(
         check_settings(folder, comparison.settings())
         _print_plan(folder, trials, comparison.settings())
         return
-    _run(comparison, folder, trials, searches, quiet)
+    _run(comparison, folder, trials, searches, budget, quiet)
 
 
 def _rivals(names: list[str]) -> tuple[list[str], list[str]]:
@@ -236,7 +242,7 @@ def _rivals(names: list[str]) -> tuple[list[str], list[str]]:
     return searches, [name for name in TRAINED_RIVALS if name in names]
 
 
-def _run(comparison: Any, folder: Path, trials: list[Any], searches: list[str], quiet: bool) -> None:
+def _run(comparison: Any, folder: Path, trials: list[Any], searches: list[str], budget: Any, quiet: bool) -> None:
     from mgu.progress import listen
     from mgu.report.search_costs import search_costs
     from mgu.report.tables import summarise
@@ -244,7 +250,7 @@ def _run(comparison: Any, folder: Path, trials: list[Any], searches: list[str], 
 
     console = Console(soft_wrap=not sys.stdout.isatty())
     with listen(console, comparison.recipe.epochs, quiet) as listener:
-        view = comparison.run(folder, trials, listener, shlex.join(["mgu", *sys.argv[1:]]), searches)
+        view = comparison.run(folder, trials, listener, shlex.join(["mgu", *sys.argv[1:]]), searches, budget)
     if not quiet:
         print_summary(summarise(view), console, search_costs(view, searches) if searches else None)
     click.echo("\n".join(str(folder / name) for name in ("results.csv", "report.md", "report.html")))

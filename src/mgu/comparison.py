@@ -17,8 +17,9 @@ from mgu.measure import Meter, carbon_intensity, environment
 from mgu.report.page import write_report
 from mgu.saving import save_trial
 from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
+from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
-from mgu.study.runner import Listener, Trained, run, trial_folder
+from mgu.study.runner import NO_LIMIT, Listener, Trained, run, trial_folder
 from mgu.study.trained_rivals import rival_models
 from mgu.study.trial import Estimator, StudyView, Trial
 from mgu.torch.network import model_size
@@ -110,15 +111,19 @@ class Comparison:
         listener: Listener,
         command: str | None = None,
         searches: Sequence[str] = (),
+        budget: Budget = NO_LIMIT,
     ) -> StudyView:
         """Train what is not yet done of the trials in the study in ``folder``, write the report there, and return the
         whole study.
 
-        The report says what the ``searches``, names of ``mgu.rivals.STRATEGIES``, would have cost.
+        The report says what the ``searches``, names of ``mgu.rivals.STRATEGIES``, would have cost. No trial is begun
+        once the ``budget`` is spent; the listener is told.
         Each trial has a folder with its weights; of the plain ones only the most accurate so far keeps them. When
         stopped early, by Ctrl-C too, the report is of what is done. Raises InputError where the folder cannot be used
-        for this study, and where the report cannot be written.
+        for this study, where the report cannot be written, and for a budget of energy where no meter tells of any.
         """
+        if budget.energy_kwh is not None:
+            self._check_meter()
         settings = self.settings()
         with Ledger.open(folder, settings, command) as ledger:
             keys = ledger.add(trials, settings)
@@ -128,7 +133,9 @@ class Comparison:
                 return self._train(trial, on_epoch)
 
             try:
-                run(ledger, keys, train, environment(torch.device(self.device)), listener)
+                spent = run(ledger, keys, train, environment(torch.device(self.device)), listener, budget)
+                if spent:
+                    listener.stopped(spent)
             finally:
                 view = ledger.view()
                 drop_weights(folder, view)
@@ -151,6 +158,13 @@ class Comparison:
                 meter=meter,
             )
         return Trained(fitted.result, partial(save_trial, fitted, self.data))
+
+    def _check_meter(self) -> None:
+        with Meter(torch.device(self.device), self.country) as meter:
+            energy = meter.lap().energy
+        if all(entry.source == "absent" for entry in energy):
+            reasons = "; ".join(f"{entry.part}: {entry.meter}" for entry in energy)
+            raise InputError(f"there is no meter for a budget of energy ({reasons}); leave it out, or give one of time")
 
     def _size(self, architecture: Architecture | Estimator) -> int:
         if isinstance(architecture, Estimator):

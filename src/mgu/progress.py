@@ -35,6 +35,9 @@ class Silent:
     def trial_ended(self, index: int, total: int, record: Record) -> None:
         pass
 
+    def stopped(self, reason: str) -> None:
+        pass
+
     def close(self) -> None:
         """Take away what stands on the terminal for the time of the run."""
 
@@ -57,6 +60,13 @@ class Lines(Silent):
         self.console.print(
             f"{index:>3}/{total} {_name(record.trial)}  {_outcome(record)}  {self._times(index, total)}",
             style="bold" if record.trial.is_mgu else "",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def stopped(self, reason: str) -> None:
+        self.console.print(
+            f"stopped: {reason}; what has ended is kept, and the same command with a larger budget goes on",
             highlight=False,
             soft_wrap=True,
         )
@@ -115,23 +125,14 @@ def standing(view: StudyView) -> Iterator[str]:
     ended = [record for record in view.records if record.status in ENDED and record.result]
     states = ", ".join(f"{counts[status]} {status}" for status in (*ENDED, "running", "pending") if counts[status])
     yield f"{len(ended)} of {len(view.records)} trials have ended ({states or 'none was begun'})"
-    spent = sum(_cost(record) for record in view.records)
-    left = (len(view.records) - len(ended)) * fmean(map(_cost, ended)) if ended else None
+    spent = sum(record.spent_s for record in view.records)
+    left = (len(view.records) - len(ended)) * fmean(record.spent_s for record in ended) if ended else None
     yield f"spent {_duration(spent)}" + (f", left about {_duration(left)}" if left else "")
     for record in view.records:
         if record.status == "running":
             yield f"{_name(record.trial)} runs, or its process has died: {_duration(record.lost_s)} to its last epoch"
         elif record.status in ("diverged", "failed"):
             yield f"{_name(record.trial)} {_outcome(record)}"
-
-
-def _cost(record: Record) -> float:
-    """Seconds that a trial took, what it lost and its hardening counted."""
-    if not record.result:
-        return record.lost_s
-    hard = record.result.hardening
-    again = hard.result.tts_s - hard.result.history[hard.after_epoch - 1].elapsed_s if hard else 0.0
-    return record.lost_s + record.result.tts_s + record.result.compile_s + again
 
 
 def _name(trial: Trial) -> str:

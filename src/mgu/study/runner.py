@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mgu.errors import InputError
 from mgu.history import Epoch, Result
+from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
 from mgu.study.trial import Record, Trial
 
@@ -19,6 +20,8 @@ class Trained:
     result: Result
     save: Callable[[Path], None]
 
+
+NO_LIMIT = Budget()
 
 #: Trains one trial: what it is, and what to call after each epoch.
 Train = Callable[[Trial, Callable[[Epoch], None]], Trained]
@@ -33,9 +36,19 @@ class Listener(Protocol):
 
     def trial_ended(self, index: int, total: int, record: Record) -> None: ...
 
+    def stopped(self, reason: str) -> None: ...
 
-def run(ledger: Ledger, keys: Sequence[str], train: Train, environment: Mapping[str, str], listener: Listener) -> None:
-    """Train each of the trials that has no result yet.
+
+def run(
+    ledger: Ledger,
+    keys: Sequence[str],
+    train: Train,
+    environment: Mapping[str, str],
+    listener: Listener,
+    budget: Budget = NO_LIMIT,
+) -> str:
+    """Train each of the trials that has no result yet, and return why some were left: their budget is spent, which is
+    looked at before each of them, or nothing.
 
     An error in a trial is its result ("failed", with the error's text and the time it cost), and the next trial goes
     on. A failed trial is tried again by the next call, as is one whose process died; a finished or diverged one is not.
@@ -47,12 +60,15 @@ def run(ledger: Ledger, keys: Sequence[str], train: Train, environment: Mapping[
         record = ledger.record(key)
         if record.status in ("finished", "diverged"):
             continue
+        if spent := budget.exceeded(ledger.view().records):
+            return spent
         listener.trial_began(index, len(keys), record.trial)
         ledger.begin(key, environment)
         trained = _attempt(ledger, key, record.trial, train, listener)
         ledger.end(key, trained.result)
         _save(trained, trial_folder(ledger.folder, record.trial))
         listener.trial_ended(index, len(keys), ledger.record(key))
+    return ""
 
 
 def trial_folder(study: Path, trial: Trial) -> Path:

@@ -102,6 +102,31 @@ class Record:
         trial = replace(self.trial, model_name=f"{self.trial.model_name} hardened", model_size=hard.model_size)
         return replace(self, trial=trial, status=hard.result.status, result=hard.result)
 
+    @property
+    def spent_s(self) -> float:
+        """Seconds that the trial took in all: its clocks, what was lost, and what was done beside for hardening."""
+        if not self.result:
+            return self.lost_s
+        return self.lost_s + self.result.tts_s + self.result.compile_s + self._hardening_s
+
+    @property
+    def spent_kwh(self) -> float:
+        """Electricity of the attempt that ended, measured or estimated; of hardening the share that its time has."""
+        own = _kwh(self.result)
+        hard = self.result.hardening if self.result else None
+        return own + (_kwh(hard.result) * self._hardening_s / hard.result.tts_s if hard else 0.0)
+
+    @property
+    def _hardening_s(self) -> float:
+        """Seconds of the hardened network's clock that are not the soft one's too."""
+        hard = self.result.hardening if self.result else None
+        return hard.result.tts_s - hard.result.history[hard.after_epoch - 1].elapsed_s if hard else 0.0
+
+
+def _kwh(result: Result | None) -> float:
+    usage = result.usage if result else None
+    return (usage.measured_kwh or 0.0) + (usage.estimated_kwh or 0.0) if usage else 0.0
+
 
 @dataclass(frozen=True)
 class StudyView:

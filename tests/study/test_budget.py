@@ -1,0 +1,85 @@
+"""What a study may take, by hand-made trials."""
+
+from dataclasses import replace
+
+import pytest
+
+from mgu.errors import InputError
+from mgu.history import Energy, Hardening, Usage
+from mgu.progress import Silent
+from mgu.study.budget import Budget
+from mgu.study.ledger import Ledger
+from mgu.study.runner import Trained, run
+from mgu.study.trial import Record
+from samples import RESULT, SETTINGS, TRIALS
+
+
+def usage(cpu, ram):
+    energy = (
+        Energy("cpu", cpu, "measured", "RAPL"),
+        Energy("ram", ram, "estimated", "20 W"),
+        Energy("gpu", None, "absent", ""),
+    )
+    return Usage(energy, None, None, None, None, None, None, None, None, None, 1.0)
+
+
+def record(**changes):
+    return Record(TRIALS[0], "finished", 1, replace(RESULT, **changes))
+
+
+def hardened():
+    """1.5 s of the hardened network's 3.5 s are the soft one's first epoch."""
+    hard = replace(RESULT, tts_s=3.5, usage=usage(0.07, 0.14))
+    return record(hardening=Hardening(1, 20, (), 0.1, 64, 0.2, 0.1, "", hard), usage=usage(1.0, 2.0))
+
+
+def test_what_a_trial_took():
+    assert record().spent_s == pytest.approx(2.5 + 0.1)
+    assert replace(record(), lost_s=4.0).spent_s == pytest.approx(2.5 + 0.1 + 4.0)
+    assert hardened().spent_s == pytest.approx(2.5 + 0.1 + 2.0)
+    assert Record(TRIALS[0], "running", 1, lost_s=7.0).spent_s == 7.0
+    assert record().spent_kwh == 0.0
+    assert record(usage=usage(0.25, 0.5)).spent_kwh == pytest.approx(0.75)
+    assert hardened().spent_kwh == pytest.approx(3.0 + 0.21 * 2.0 / 3.5)
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (Budget(), ""),
+        (Budget(time_h=0.01), ""),
+        (Budget(time_h=0.001), "the budget of 0.001 h is spent (0.002 h)"),
+        (Budget(time_h=0.01, energy_kwh=1.6), ""),
+        (Budget(time_h=0.01, energy_kwh=1.5), "the budget of 1.5 kWh is spent (1.5 kWh)"),
+    ],
+)
+def test_which_budget_is_spent(budget, said):
+    records = [replace(record(usage=usage(0.5, 0.25)), lost_s=1.0)] * 2  # 3.6 s and 0.75 kWh each
+    assert budget.exceeded(records) == said
+
+
+@pytest.mark.parametrize(
+    "figures", [{"time_h": 0}, {"energy_kwh": -1}, {"time_h": float("nan")}, {"time_h": float("inf")}]
+)
+def test_what_is_no_budget(figures):
+    with pytest.raises(InputError, match=r"a budget of (time|energy) must be above 0; .* was given"):
+        Budget(**figures)
+
+
+def test_a_study_begins_no_trial_once_its_budget_is_spent_and_goes_on_with_a_larger_one(tmp_path):
+    trained = []
+
+    def train(trial, on_epoch):
+        trained.append(trial)
+        return Trained(RESULT, lambda folder: None)
+
+    def go_on(budget):
+        with Ledger.open(tmp_path, SETTINGS) as ledger:
+            return run(ledger, ledger.add(TRIALS, SETTINGS), train, {}, Silent(), budget)
+
+    assert go_on(Budget(time_h=2 / 3600)) == "the budget of 0.000555556 h is spent (0.000722 h)"
+    assert trained == TRIALS[:1]
+    assert go_on(Budget(time_h=2 / 3600)) != ""
+    assert trained == TRIALS[:1]
+    assert go_on(Budget(time_h=3 / 3600)) == ""
+    assert trained == TRIALS
