@@ -8,7 +8,7 @@ from rich.console import Console
 
 from mgu import progress
 from mgu.history import Epoch, Hardening, Result
-from mgu.report.score import ACCURACY
+from mgu.report.score import ACCURACY, R2
 from mgu.study.trial import Record, StudyView
 from samples import RESULT, TRIALS
 
@@ -59,6 +59,15 @@ def test_on_a_terminal_the_epoch_its_accuracy_and_the_times_are_live(clock):
         assert "epoch 2/4, validation accuracy 62.50 %, elapsed 5 s, left about 15 s" in out.file.getvalue()
         listener.trial_ended(1, 2, Record(TRIALS[1], "finished", 1, RESULT))
     assert "validation accuracy 80.00 %  2 epochs in 2.5 s" in out.file.getvalue()
+
+
+def test_of_a_quantity_r2_is_told(clock):
+    out = console(terminal=False)
+    with progress.listen(out, 3, quiet=False, score=R2) as listener:
+        listener.trial_began(1, 1, TRIALS[0])
+        clock[0] = 1.0
+        listener.trial_ended(1, 1, Record(TRIALS[0], "finished", 1, replace(RESULT, val_score=-0.25)))
+    assert out.file.getvalue().startswith("  1/1 A_001 seed 0  validation R² -0.2500  2 epochs in 2.5 s")
 
 
 def test_a_trial_that_failed_says_why(clock):

@@ -80,7 +80,7 @@ def test_a_partial_study_claims_no_speed_up_for_it(hardened_study, record):
     pending = replace(hardened_study, records=(*hardened_study.records, record("P3", status="pending")))
     summary = summarise(pending)
     assert summary.speed_up_hardened is None
-    assert conclusion.facts(summary)["Hardened, speed-up"].startswith("partial: 6 of 7 trials ended")
+    assert conclusion.facts(summary)["Speed-up"].startswith("partial: 6 of 7 trials ended")
 
 
 def test_one_that_diverged_has_a_cost_and_no_accuracy(record, hardened, view, tmp_path):

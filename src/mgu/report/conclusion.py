@@ -36,12 +36,12 @@ def answer(summary: Summary) -> str:
 
 def facts(summary: Summary) -> dict[str, str]:
     """What the answer rests on, by name, in its order."""
-    known = dict(_hardening(summary))
-    for network in _networks(summary):
+    known, networks = dict(_hardening(summary)), list(_networks(summary))
+    for network in networks:
         known |= _of_network(summary, network)
-    known |= {"Grid total": _cost(summary.grid_cost)}
-    if not summary.best_mgu:
-        known |= {"Speed-up": no_speed_up(summary)}
+    known["Grid total"] = _cost(summary.grid_cost)
+    if not any(network.speed_up for network in networks):
+        known["Speed-up"] = no_speed_up(summary)
     if summary.speed_up_all_mgu and summary.all_mgu_cost and summary.all_mgu_cost.models > 1:
         name = f"speed-up with all {summary.all_mgu_cost.models} MGU models counted"
         known[_named(_prefix(summary), name)] = (
@@ -186,7 +186,8 @@ def _of_network(summary: Summary, network: _Network) -> dict[str, str]:
     known["tts" if network.prefix else "MGU tts"] = (
         _cost(network.cost, network.row) + ", soft epochs included" * is_hardened
     )
-    known["speed-up"] = f"{network.speed_up:.2f}" if network.speed_up else no_speed_up(summary)
+    if network.speed_up:
+        known["speed-up"] = f"{network.speed_up:.2f}"
     return {_named(network.prefix, name): text for name, text in known.items()}
 
 

@@ -198,8 +198,8 @@ def _draw_grid_total(axes: Axes, summary: Summary) -> None:
     score = best.val_score.mean
     axes.plot([best.tts_s, total_s], [score, score], color="#555555", linestyle="dotted", linewidth=1.5, zorder=1)
     axes.plot(total_s, score, color="#555555", marker="D", markersize=10, linestyle="none")
-    speed_up = summary.speed_up_hardened or summary.speed_up
-    times = f"\n{speed_up:.2f} times MGU{' hardened' * bool(summary.speed_up_hardened)}'s" if speed_up else ""
+    hardened, soft = summary.speed_up_hardened, summary.speed_up
+    times = f"\n{hardened:.2f} times\nMGU hardened's" if hardened else f"\n{soft:.2f} times MGU's" if soft else ""
     text = plain_text(f"the whole grid\n{words.seconds(total_s)}{times}")
     place: dict[str, Any] = {"xytext": (0, -12), "textcoords": "offset points", "va": "top", "ha": "center"}
     axes.annotate(text, (total_s, score), fontsize=9, bbox=_GROUND, **place)

@@ -71,6 +71,11 @@ class Score:
         return with_unit(self.column(split), self.unit)
 
     @property
+    def cut(self) -> str:
+        """What pictures leave out; empty where nothing."""
+        return f"What is below {self.floor:g} is not shown." if self.floor > -inf else ""
+
+    @property
     def axis(self) -> str:
         """Beside a picture's axis: validation accuracy, %, or validation R²."""
         return with_unit(f"validation {self.name}", self.unit)
