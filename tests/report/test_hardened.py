@@ -6,11 +6,13 @@ from dataclasses import replace
 from statistics import mean
 
 import pytest
+from matplotlib.text import Text
 from rich.console import Console
 
 from mgu.report import conclusion
+from mgu.report.cost_plot import cost_figure
 from mgu.report.page import write_report
-from mgu.report.plots import MGU_COLOUR, cost_figure, history_figure
+from mgu.report.plots import MGU_COLOUR, history_figure
 from mgu.report.tables import summarise
 from mgu.report.terminal import print_summary
 from mgu.report.trial_table import trial_rows
@@ -146,6 +148,24 @@ def test_the_cost_picture_has_it_as_a_hollow_star(whole_study, hardened_study):
     assert named.xy == pytest.approx((40, 93))
     soft = cost_figure(summarise(whole_study))
     assert "MGU hardened" not in [text.get_text() for text in soft.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("name", ["DIG_001", "a_plain_model_with_a_long_name", "P"])
+def test_names_in_the_cost_picture_and_the_lines_to_them_are_clear_of_each_other(record, hardened, view, name):
+    """As where the best plain model and the hardened network are the leftmost, a little apart."""
+    mgu = hardened(record("DIG_MGU_001", 0.981, cell=None, tts=9.4), 0.98, tts=6.2)
+    figure = cost_figure(summarise(view(record(name, 0.984, tts=2.4), record("P2", 0.9, tts=60), mgu)))
+    figure.draw_without_rendering()
+    shown = [text for text in figure.axes[0].texts if text.arrow_patch]
+    assert len(shown) == 3
+    boxes = [Text.get_window_extent(text) for text in shown]
+    assert max(box.x0 for box in boxes) - min(box.x0 for box in boxes) < 2
+    assert all(figure.axes[0].bbox.x1 > box.x1 for box in boxes)
+    for text in shown:
+        line = text.arrow_patch.get_path().transformed(text.arrow_patch.get_transform())
+        others = [box for other, box in zip(shown, boxes, strict=True) if other is not text]
+        own = Text.get_window_extent(text)
+        assert not any(own.overlaps(box) or line.intersects_bbox(box, filled=False) for box in others)
 
 
 def test_its_history_is_drawn_dashed_from_where_the_gates_were_decided(hardened_study, whole_study):

@@ -11,8 +11,9 @@ from rich.console import Console
 from mgu.history import Epoch, Errors
 from mgu.report import conclusion
 from mgu.report.answers import answers, model_errors
+from mgu.report.cost_plot import cost_figure
 from mgu.report.page import write_report
-from mgu.report.plots import cost_figure, figure_svg, history_figure
+from mgu.report.plots import figure_svg, history_figure
 from mgu.report.published import Published, read_published
 from mgu.report.score import R2
 from mgu.report.search_costs import search_costs

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from mgu.report import conclusion
+from mgu.report.cost_plot import cost_figure
 from mgu.report.page import write_report
-from mgu.report.plots import NORM_COLOURS, cost_figure, history_figure
+from mgu.report.plots import NORM_COLOURS, history_figure
 from mgu.report.tables import summarise
 from mgu.report.trial_table import trial_rows
 

@@ -10,7 +10,8 @@ from typing import Any
 from mgu.files import write_whole
 from mgu.report import answer_words, conclusion, cost_table, cost_words, spending_words, words
 from mgu.report.answers import answers, model_errors
-from mgu.report.plots import cost_figure, figure_svg, history_figure
+from mgu.report.cost_plot import cost_figure
+from mgu.report.plots import figure_svg, history_figure
 from mgu.report.published import Published, read_published
 from mgu.report.rendering import render
 from mgu.report.saved_diagnosis import SavedDiagnosis, read_diagnosis

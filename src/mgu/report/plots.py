@@ -1,4 +1,5 @@
-"""The pictures of a report: they draw what the summary and the histories say, and compute nothing.
+"""The picture of the histories, and what all pictures of a report share: they draw what the summary and the histories
+say, and compute nothing.
 
 Figures are made without pyplot; a figure's label is its alternative text. Colours are Okabe and Ito's, which the
 colour-blind can tell apart.
@@ -8,6 +9,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
 from math import inf, isfinite
@@ -18,16 +20,12 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.text import OffsetFrom
-from matplotlib.textpath import TextPath
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from mgu.history import Epoch, Result
-from mgu.report import conclusion, words
 from mgu.report.score import Score, score_of
-from mgu.report.summary import Row, Summary
+from mgu.report.summary import Row
 from mgu.study.trial import Record, StudyView
 
 MGU_COLOUR = "#D55E00"
@@ -36,10 +34,6 @@ NORM_COLOURS = {"no_norm": "#000000", "ln": "#0072B2", "bn_post": "#CC79A7", "bn
 NOT_PLAIN, HARDENED = "N/A", "hardened"
 #: More lines than these are drawn thin.
 _MANY_LINES = 100
-#: Of the names in the picture of costs, in points.
-_NAME_SIZE = 9
-#: Keeps words readable among points.
-_GROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 _MGU_LABELS = {NOT_PLAIN: "MGU", HARDENED: "MGU hardened"}
 
 
@@ -61,7 +55,7 @@ def history_figure(view: StudyView) -> Figure:
     _cut_low(scores, reached, score)
     loss.set(xlabel="epoch", ylabel="training loss, log scale", yscale="log")
     loss.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _tick_logarithms(loss.yaxis)
+    tick_logarithms(loss.yaxis)
     add_legend(figure, _line_style, {norm for norm, *_ in lines})
     hardened = sum(norm == HARDENED for norm, *_ in lines)
     figure.set_label(
@@ -121,91 +115,12 @@ def _colour(norm: str) -> str:
     return NORM_COLOURS.get(norm, "#777777")
 
 
-def cost_figure(summary: Summary) -> Figure:
-    """Validation score against time to solution (s, log scale), a point a model, and what the grid cost."""
-    figure = Figure(figsize=(5.4, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.set(xlabel="time to solution, s (log scale)", ylabel=summary.score.axis, xscale="log")
-    for row in summary.rows:
-        if row.val_score and row.tts_s:
-            axes.plot(row.tts_s, row.val_score.mean, **point_style(norm_of(row), row.residual))
-    _name_rows(axes, summary)
-    _draw_grid_total(axes, summary)
-    axes.margins(x=0.17, y=0.1)
-    _leave_out_low(axes, summary)
-    _tick_logarithms(axes.xaxis)
-    add_legend(figure, point_style, {norm_of(row) for row in summary.rows if row.val_score})
-    figure.set_label(f"Validation {summary.score.name} against time to solution. {conclusion.answer(summary)}")
-    return figure
-
-
 def norm_of(row: Row) -> str:
     """What a model's points are drawn and explained by."""
     return HARDENED if row.is_hardened else row.norm
 
 
-def _leave_out_low(axes: Axes, summary: Summary) -> None:
-    """Leaves out the models below the score's floor where others are above it, and says how many they are."""
-    floor = summary.score.floor
-    figures = [row.val_score.mean for row in summary.rows if row.val_score]
-    below = sum(figure < floor for figure in figures)
-    best = max(figures, default=floor)
-    if not below or best <= floor:
-        return
-    axes.set_ylim(floor, best + 0.1 * (best - floor))
-    text = f"{below} model{'s' * (below > 1)} below {floor:g}"
-    axes.annotate(text, (0.02, 0.02), xycoords="axes fraction", fontsize=9, bbox=_GROUND)
-
-
-def _name_rows(axes: Axes, summary: Summary) -> None:
-    """Names the models compared, one below the other where few points are: between the slowest model and the grid. The
-    names begin below each other, so that no line to one of them runs through another."""
-    named = [row for row in summary.compared if row.tts_s and row.val_score and isfinite(row.val_score.mean)]
-    named.sort(key=lambda row: -(row.tts_s or 0))  # so that few lines cross
-    texts = [f"{row.model_name}\n{summary.score.full(row.val_score)}, {words.seconds(row.tts_s)}" for row in named]
-    widths = [
-        _width(line, "bold" if row.is_mgu else "normal")
-        for row, t in zip(named, texts, strict=True)
-        for line in t.split("\n")
-    ]
-    for place, (row, text) in enumerate(zip(named, texts, strict=True)):
-        if row.val_score and row.tts_s:
-            axes.annotate(
-                plain_text(text),
-                (row.tts_s, row.val_score.mean),
-                xytext=(-8 - max(widths), 0),
-                textcoords=OffsetFrom(axes, (1, 0.58 - 0.13 * place), "points"),
-                ha="left",
-                va="center",
-                fontsize=_NAME_SIZE,
-                weight="bold" if row.is_mgu else "normal",
-                bbox=_GROUND,
-                arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.8, "relpos": (0, 0.5), "shrinkB": 7},
-            )
-
-
-def _width(text: str, weight: str) -> float:
-    """In points; the reader's font is hardly wider than matplotlib's."""
-    path = TextPath((0, 0), plain_text(text), size=_NAME_SIZE, prop=FontProperties(weight=weight))
-    return float(path.get_extents().width)
-
-
-def _draw_grid_total(axes: Axes, summary: Summary) -> None:
-    """What finding the best plain model cost, at the score that it bought."""
-    best, total_s = summary.best_plain, summary.grid_total_s
-    if not best or not best.val_score or not best.tts_s or not total_s or not isfinite(best.val_score.mean):
-        return
-    score = best.val_score.mean
-    axes.plot([best.tts_s, total_s], [score, score], color="#555555", linestyle="dotted", linewidth=1.5, zorder=1)
-    axes.plot(total_s, score, color="#555555", marker="D", markersize=10, linestyle="none")
-    hardened, soft = summary.speed_up_hardened, summary.speed_up
-    times = f"\n{hardened:.2f} times\nMGU hardened's" if hardened else f"\n{soft:.2f} times MGU's" if soft else ""
-    text = plain_text(f"the whole grid\n{words.seconds(total_s)}{times}")
-    place: dict[str, Any] = {"xytext": (0, -12), "textcoords": "offset points", "va": "top", "ha": "center"}
-    axes.annotate(text, (total_s, score), fontsize=9, bbox=_GROUND, **place)
-
-
-def _tick_logarithms(axis: Axis) -> None:
+def tick_logarithms(axis: Axis) -> None:
     """Ticks at 1, 2, 5, 10, 20 ... in plain numbers, over many decades at 1, 10, 100 ..."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
@@ -240,6 +155,14 @@ def add_legend(
         figure.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1, frameon=False)
 
 
+@contextmanager
+def any_glyphs() -> Iterator[None]:
+    """The reader's fonts draw the text, so it does not matter which glyphs are here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
 def figure_svg(figure: Figure) -> str:
     """A figure as an SVG element to put into a page, its label as title and accessible name.
 
@@ -248,9 +171,7 @@ def figure_svg(figure: Figure) -> str:
     """
     buffer = io.StringIO()
     salt = str(figure.get_label())
-    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}), warnings.catch_warnings():
-        # The reader's fonts draw the text, so it does not matter which glyphs are here.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}), any_glyphs():
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = buffer.getvalue()
     return _with_name(svg[svg.index("<svg") :], escape(salt))
