@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from filelock import FileLock, Timeout
 
@@ -148,7 +150,7 @@ def read_study(folder: Path) -> StudyView:
     """
     if not (folder / FILE).is_file():
         raise InputError(f"{folder}: no study here ({FILE} is missing); give the folder that a study was written to")
-    with _connect(folder) as connection:
+    with _opened(f"{(folder / FILE).resolve().as_uri()}?mode=ro") as connection:
         return _view(connection)
 
 
@@ -169,17 +171,25 @@ def _check_same(folder: Path, stored: Mapping[str, Any], settings: Mapping[str, 
 
 @contextmanager
 def _connect(folder: Path) -> Iterator[sqlite3.Connection]:
-    try:
-        connection = sqlite3.connect(folder / FILE)
-    except sqlite3.OperationalError as error:
-        raise InputError(f"{folder / FILE}: cannot be opened ({error})") from None
-    try:
+    with _opened((folder / FILE).resolve().as_uri()) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(_SCHEMA)
         yield connection
+
+
+@contextmanager
+def _opened(uri: str) -> Iterator[sqlite3.Connection]:
+    """The ledger at a URI, whose errors are clear ones."""
+    path = Path(url2pathname(urlsplit(uri).path))
+    try:
+        connection = sqlite3.connect(uri, uri=True)
+    except sqlite3.OperationalError as error:
+        raise InputError(f"{path}: cannot be opened ({error})") from None
+    try:
+        yield connection
     except sqlite3.DatabaseError as error:
-        raise InputError(f"{folder / FILE}: not a readable ledger, or not writable ({error})") from error
+        raise InputError(f"{path}: not a readable ledger, or not writable ({error})") from error
     finally:
         connection.close()
 
