@@ -13,7 +13,7 @@ import pytest
 from mgu.errors import InputError
 from mgu.history import Answers, Decision, Energy, Flops, Hardening, Usage
 from mgu.study.ledger import FILE, Ledger, read_study
-from mgu.study.trial import Trial
+from mgu.study.trial import StudyView, Trial
 from samples import RESULT, SETTINGS, TRIALS
 
 TESTS = Path(__file__).parents[1]
@@ -46,6 +46,11 @@ def test_reading_a_study_changes_nothing(tmp_path):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert read_study(folder).records[0].result == RESULT
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_study_whose_file_has_just_been_made_is_empty(tmp_path):
+    (tmp_path / FILE).touch()
+    assert read_study(tmp_path) == StudyView({}, {})
 
 
 def test_gates_by_epoch_come_back(tmp_path):

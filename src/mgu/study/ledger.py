@@ -151,7 +151,8 @@ def read_study(folder: Path) -> StudyView:
     if not (folder / FILE).is_file():
         raise InputError(f"{folder}: no study here ({FILE} is missing); give the folder that a study was written to")
     with _opened(f"{(folder / FILE).resolve().as_uri()}?mode=ro") as connection:
-        return _view(connection)
+        begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'trials'").fetchone()
+        return _view(connection) if begun else StudyView({}, {})  # its first process has just made the file
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
