@@ -124,8 +124,7 @@ class Record:
 
 
 def _kwh(result: Result | None) -> float:
-    usage = result.usage if result else None
-    return (usage.measured_kwh or 0.0) + (usage.estimated_kwh or 0.0) if usage else 0.0
+    return result.usage.told_kwh if result and result.usage else 0.0
 
 
 @dataclass(frozen=True)
