@@ -102,8 +102,8 @@ class Usage:
 
     @property
     def whole_energy(self) -> tuple[Energy, ...]:
-        """The entries of the parts that one source told of throughout. A part that was absent for a stretch, or measured
-        in one and estimated in another, is in none of them: no figure of it is of the whole run."""
+        """The entries of the parts that one source told of throughout: of a part that was absent for a stretch, or
+        measured in one and estimated in another, no figure is of the whole run."""
         sources: dict[str, set[str]] = {}
         for entry in self.energy:
             sources.setdefault(entry.part, set()).add(entry.source)

@@ -1,5 +1,6 @@
 """The ledger: what it keeps, what it refuses, and that a killed process loses nothing that was written."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -215,6 +216,58 @@ def test_folders_that_are_no_study(tmp_path):
     with pytest.raises(InputError, match="not a readable ledger"):
         read_study(tmp_path)
     with pytest.raises(InputError, match="not a readable ledger"), Ledger.open(tmp_path, SETTINGS):
+        pass
+
+
+def changed(folder, column, change):
+    """The study with what ``change`` makes of the first trial's cell."""
+    with Ledger.open(folder, SETTINGS) as ledger:
+        key = ledger.add(TRIALS, SETTINGS)[0]
+        ledger.end(key, replace(RESULT, test_answers=Answers(((1, 0), (0, 1)), 0.5)))
+        (cell,) = ledger._connection.execute(f"SELECT {column} FROM trials WHERE key = ?", (key,)).fetchone()
+        ledger._change(f"{column} = ?", key, change(cell))
+    return folder
+
+
+def edited(**fields):
+    return lambda cell: json.dumps({**json.loads(cell), **fields})
+
+
+DAMAGED = (
+    r"ledger\.sqlite: trial 1 \(A_001, seed 0\) cannot be read \(.*{}.*\): .* damaged, .* newer mgu.*update mgu, or"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda cell: "{", "Expecting property name"),
+        (lambda cell: "null", "NoneType"),
+        (edited(mood="fine"), "'mood'"),
+        (edited(history=[{"epoch": 1, "mood": "fine"}]), "'mood'"),
+        (edited(history=[{"epoch": 1}]), "train_loss"),
+        (edited(test_answers={"confusion": [[1]], "log_loss": 0.5, "mood": "fine"}), "'mood'"),
+        (edited(test_answers={"confusion": [[1]]}), "log_loss"),
+        (lambda cell: '{"status": "finished"}', "history"),
+    ],
+)
+def test_a_result_that_is_damaged_or_newer_is_refused_by_name(tmp_path, change, reason):
+    with pytest.raises(InputError, match=DAMAGED.format(reason)):
+        read_study(changed(tmp_path, "result", change))
+
+
+@pytest.mark.parametrize("change", [lambda cell: "{", lambda cell: "[]", edited(mood="fine")])
+def test_a_trial_that_is_damaged_or_newer_is_refused_by_its_place(tmp_path, change):
+    with pytest.raises(InputError, match=r"ledger\.sqlite: trial 1 .*cannot be read"):
+        read_study(changed(tmp_path, "trial", change))
+
+
+def test_settings_that_are_damaged_are_refused(tmp_path):
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        ledger._write("UPDATE study SET value = ? WHERE name = 'settings'", ("{",))
+    with pytest.raises(InputError, match=r"ledger\.sqlite: the study's settings cannot be read"):
+        read_study(tmp_path)
+    with pytest.raises(InputError, match="settings cannot be read"), Ledger.open(tmp_path, SETTINGS):
         pass
 
 
