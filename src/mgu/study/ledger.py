@@ -1,9 +1,10 @@
 """The ledger of a study: one SQLite file that says what is to be trained and what became of it."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ class Ledger:
     """The records of one study, opened for work by one process at a time.
 
     Every change is one transaction, on disk before the call returns (WAL, synchronous FULL): a killed process loses no
-    result that was written. A trial is known by its key, so that adding it twice adds it once.
+    result that was written. When it is closed, all is in one file again, and nothing needs to be written to read it. A
+    trial is known by its key, so that adding it twice adds it once.
     """
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
@@ -141,13 +143,13 @@ class Ledger:
 
 
 def read_study(folder: Path) -> StudyView:
-    """The study in a folder, finished or not, also while another process works on it.
+    """The study in a folder, finished or not, also while another process works on it, or where nothing can be written.
 
     Raises InputError where the folder holds no ledger, and where anything in it is damaged, or of a newer mgu.
     """
     if not (folder / FILE).is_file():
         raise InputError(f"{folder}: no study here ({FILE} is missing); give the folder that a study was written to")
-    with _opened(f"{(folder / FILE).resolve().as_uri()}?mode=ro") as connection:
+    with _opened(_read_only((folder / FILE).resolve())) as connection:
         begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'trials'").fetchone()
         return _view(connection, folder / FILE) if begun else StudyView({}, {})  # its first process has just made it
 
@@ -173,7 +175,22 @@ def _connect(folder: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(_SCHEMA)
-        yield connection
+        try:
+            yield connection
+        finally:
+            with suppress(
+                sqlite3.DatabaseError
+            ):  # someone reads it, or the disk is full: the next to close it does this
+                connection.execute("PRAGMA journal_mode = DELETE")
+
+
+def _read_only(path: Path) -> str:
+    """The URI by which a ledger is read. SQLite makes files beside one that was left in WAL mode; where it may not, and
+    no log has anything that the ledger lacks, it is read as a file that nobody changes."""
+    log = path.with_name(f"{FILE}-wal")
+    writable = os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    unchanging = not writable and not (log.exists() and log.stat().st_size)
+    return f"{path.as_uri()}?{'immutable=1' if unchanging else 'mode=ro'}"
 
 
 @contextmanager
@@ -187,7 +204,10 @@ def _opened(uri: str) -> Iterator[sqlite3.Connection]:
     try:
         yield connection
     except sqlite3.DatabaseError as error:
-        raise InputError(f"{path}: not a readable ledger, or not writable ({error})") from error
+        raise InputError(
+            f"{path}: not a readable ledger, or not writable ({error}); where {FILE}-wal lies beside it, have both in a "
+            "folder where it can be written"
+        ) from error
     finally:
         connection.close()
 
