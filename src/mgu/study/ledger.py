@@ -205,8 +205,8 @@ def _opened(uri: str) -> Iterator[sqlite3.Connection]:
         yield connection
     except sqlite3.DatabaseError as error:
         raise InputError(
-            f"{path}: not a readable ledger, or not writable ({error}); where {FILE}-wal lies beside it, have both in a "
-            "folder where it can be written"
+            f"{path}: not a readable ledger, or not writable ({error}); where {FILE}-wal lies beside it, have both in "
+            "a folder where it can be written"
         ) from error
     finally:
         connection.close()
