@@ -82,7 +82,11 @@ def test_a_hardening_comes_back(tmp_path):
     record = read_study(tmp_path).records[1]
     assert record.result == result
     assert record.hardened == replace(
-        record, trial=replace(TRIALS[1], model_name="A_MGU_001 hardened", model_size=20), status="diverged", result=hard
+        record,
+        trial=replace(TRIALS[1], model_name="A_MGU_001 hardened", model_size=20),
+        status="diverged",
+        result=hard,
+        after_epoch=1,
     )
     assert read_study(tmp_path).records[0].hardened is None
 

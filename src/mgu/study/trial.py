@@ -83,7 +83,8 @@ class Record:
     """A trial with what the ledger knows of it; ``result`` is None until it has ended.
 
     ``status`` is "pending" (not begun), "running" (begun and not ended, or its process died), or the result's.
-    ``lost_s`` is wall time spent in attempts that were killed, as far as their last written epoch.
+    ``lost_s`` is wall time spent in attempts that were killed, as far as their last written epoch. Of a hardened
+    network the first ``after_epoch`` epochs of the history are the soft network's; of all others it is 0.
     """
 
     trial: Trial
@@ -91,6 +92,7 @@ class Record:
     attempts: int = 0
     result: Result | None = None
     lost_s: float = 0.0
+    after_epoch: int = 0
 
     @property
     def hardened(self) -> "Record | None":
@@ -100,7 +102,7 @@ class Record:
             return None
         hard = self.result.hardening
         trial = replace(self.trial, model_name=f"{self.trial.model_name} hardened", model_size=hard.model_size)
-        return replace(self, trial=trial, status=hard.result.status, result=hard.result)
+        return replace(self, trial=trial, status=hard.result.status, result=hard.result, after_epoch=hard.after_epoch)
 
     @property
     def spent_s(self) -> float:
