@@ -217,7 +217,9 @@ def test_both_pages_and_the_terminal_say_it(study, tmp_path, capsys):
     assert "Search costs, grid: 36.0 s (34.5 s to 37.5 s) until it ends; to the target 26.5 s" in out
 
 
-def test_without_rivals_nothing_is_said(study, tmp_path):
+def test_without_rivals_nothing_is_said_and_no_old_costs_are_left(study, tmp_path):
+    write_report(study, tmp_path, ["grid"])
+    assert (tmp_path / "search_costs.csv").exists()
     write_report(study, tmp_path)
     assert not (tmp_path / "search_costs.csv").exists()
     assert "Search costs" not in (tmp_path / "report.md").read_text() + (tmp_path / "report.html").read_text()

@@ -73,7 +73,8 @@ def test_a_ledger_from_before_gates_were_recorded_is_read(tmp_path):
 def test_a_hardening_comes_back(tmp_path):
     decisions = (Decision("layer_1", "norm", "ln", 0.75, -0.01), Decision("layer_1", "skip", "residual", 1.0, 0.5))
     hard = replace(RESULT, status="diverged", val_score=None, message="the loss was not finite", latency_s=0.001)
-    hardening = Hardening(1, 20, decisions, 0.25, 64, 0.004, 0.001, "1 gate is undecided", hard)
+    usage = Usage((Energy("cpu", 0.25, "measured", "RAPL"),), None, None, 0.9, 1.0, 0.1, 512.5, None, None, None, 12.5)
+    hardening = Hardening(1, 20, decisions, 0.25, 64, 0.004, 0.001, "1 gate is undecided", hard, usage)
     result = replace(RESULT, latency_s=0.004, hardening=hardening)
     with Ledger.open(tmp_path, SETTINGS) as ledger:
         key = ledger.add(TRIALS, SETTINGS)[1]
