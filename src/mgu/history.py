@@ -187,7 +187,8 @@ class Hardening:
     ``largest_difference`` is the largest absolute difference of the two networks' outputs when the gates were decided.
     Latencies are seconds a batch of ``latency_batch`` in evaluation mode, the soft network's and this one's in turn.
     ``warning`` is what ``Hardened.warning`` said. ``result`` has the soft epochs in its history, and they and the
-    deciding in its times.
+    deciding in its times and in its usage. ``soft_usage`` is of the soft epochs alone; it is None where no meter
+    ran, and where it was not written down.
     """
 
     after_epoch: int
@@ -199,3 +200,4 @@ class Hardening:
     latency_s: float
     warning: str
     result: Result
+    soft_usage: Usage | None = None

@@ -274,6 +274,11 @@ class TestBothPages:
         text = written(view(record("P1", 0.9, lost=38.5)))[name]
         assert text.index("What went wrong") < text.index("38.5 s")
 
+    def test_a_finished_trial_that_could_not_be_hardened_tells_why(self, record, view, written, name):
+        said = "not hardened: RuntimeError: no memory left"
+        text = written(view(record("P1", 0.9), record("M1", 0.95, cell=None, message=said)))[name]
+        assert text.index("What went wrong") < text.index(said)
+
 
 def test_text_that_utf8_has_not_is_still_written(record, view, tmp_path):
     write_report(view(record("P1", status="failed", message="no file \udcff")), tmp_path)

@@ -159,7 +159,8 @@ def test_a_ledger_from_before_gates_were_recorded_is_read(tmp_path):
 def test_a_hardening_comes_back(tmp_path):
     decisions = (Decision("layer_1", "norm", "ln", 0.75, -0.01), Decision("layer_1", "skip", "residual", 1.0, 0.5))
     hard = replace(RESULT, status="diverged", val_score=None, message="the loss was not finite", latency_s=0.001)
-    hardening = Hardening(1, 20, decisions, 0.25, 64, 0.004, 0.001, "1 gate is undecided", hard)
+    usage = Usage((Energy("cpu", 0.25, "measured", "RAPL"),), None, None, 0.9, 1.0, 0.1, 512.5, None, None, None, 12.5)
+    hardening = Hardening(1, 20, decisions, 0.25, 64, 0.004, 0.001, "1 gate is undecided", hard, usage)
     result = replace(RESULT, latency_s=0.004, hardening=hardening)
     with Ledger.open(tmp_path, SETTINGS) as ledger:
         key = ledger.add(TRIALS, SETTINGS)[1]
@@ -168,7 +169,11 @@ def test_a_hardening_comes_back(tmp_path):
     record = read_study(tmp_path).records[1]
     assert record.result == result
     assert record.hardened == replace(
-        record, trial=replace(TRIALS[1], model_name="A_MGU_001 hardened", model_size=20), status="diverged", result=hard
+        record,
+        trial=replace(TRIALS[1], model_name="A_MGU_001 hardened", model_size=20),
+        status="diverged",
+        result=hard,
+        after_epoch=1,
     )
     assert read_study(tmp_path).records[0].hardened is None
 

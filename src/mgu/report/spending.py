@@ -58,11 +58,13 @@ class MeterUse:
 @dataclass(frozen=True)
 class Spending:
     """A study's costs: by model, best first, and of the whole grid, a sum over its models that is known only of what
-    every one of them has. ``disturbed`` of the ``metered`` trials were not alone on their machine. ``places`` are the
+    every one of them has; ``mgu`` is the MGU network that is compared with it, as hardened where it was, over the seeds
+    of the grid's cost. ``disturbed`` of the ``metered`` trials were not alone on their machine. ``places`` are the
     countries that carbon is reckoned for, with their intensities in g CO2-equivalent per kWh."""
 
     rows: tuple[Spent, ...]
     grid: Spent | None
+    mgu: Spent | None
     meters: tuple[MeterUse, ...]
     metered: int
     disturbed: int
@@ -81,11 +83,21 @@ def spending(view: StudyView, summary: Summary) -> Spending:
     return Spending(
         rows=tuple(rows),
         grid=_grid(view, summary),
+        mgu=_mgu(networks, summary),
         meters=_meters(_results(networks)),
         metered=sum(known is not None for known in alone),
         disturbed=sum(known is False for known in alone),
         places=_places(_results(networks)),
     )
+
+
+def _mgu(networks: Iterable[Record], summary: Summary) -> Spent | None:
+    row = summary.hardened.row if summary.hardened else summary.best_mgu
+    if not row or not summary.grid_cost:
+        return None
+    seeds = summary.grid_cost.seeds
+    records = [r for r in networks if r.trial.model_name == row.model_name and r.trial.seed in seeds]
+    return _spent(row.model_name, records) if _results(records) else None
 
 
 def _networks(view: StudyView) -> list[Record]:

@@ -70,7 +70,9 @@ def _of_today(table: dict[str, Any]) -> dict[str, Any]:
 
 def _hardening(table: dict[str, Any]) -> Hardening:
     decisions = tuple(Decision(**decision) for decision in table["decisions"])
-    return Hardening(**{**table, "decisions": decisions, "result": _result(table["result"])})
+    usage = table.get("soft_usage")
+    parts = {"result": _result(table["result"]), "soft_usage": _usage(usage) if usage else None}
+    return Hardening(**{**table, "decisions": decisions, **parts})
 
 
 def _usage(table: dict[str, Any]) -> Usage:

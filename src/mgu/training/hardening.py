@@ -65,4 +65,5 @@ def harden_and_train(soft: Run, snapshot: Snapshot, on_epoch: Callable[[Epoch], 
         latency_s=latency["hard"],
         warning=compared.warning,
         result=result,
+        soft_usage=snapshot.usage,
     )
