@@ -178,9 +178,8 @@ def _connect(folder: Path) -> Iterator[sqlite3.Connection]:
         try:
             yield connection
         finally:
-            with suppress(
-                sqlite3.DatabaseError
-            ):  # someone reads it, or the disk is full: the next to close it does this
+            # Where someone reads it, or the disk is full, the next to close it does this.
+            with suppress(sqlite3.DatabaseError):
                 connection.execute("PRAGMA journal_mode = DELETE")
 
 
