@@ -11,6 +11,7 @@ from mgu.torch.network import build_network, count_weights, model_size
 from mgu.torch.onnx_file import to_onnx
 from mgu.torch.tune import fine_tune, sharpen
 from mgu.torch.unit import ACTIVATIONS, OPERATIONS, ChainBlock, MultiGatedUnit
+from mgu.torch.weights import load_weights, save_weights
 
 __all__ = [
     "ACTIVATIONS",
@@ -30,9 +31,11 @@ __all__ = [
     "harden",
     "latency",
     "load",
+    "load_weights",
     "model_size",
     "read_card",
     "save",
+    "save_weights",
     "sharpen",
     "step_flops",
     "to_onnx",

@@ -1,0 +1,56 @@
+"""One forward and backward pass of a Keras layer, on whichever backend this process has."""
+
+import keras
+import numpy as np
+
+
+def to_numpy(tensor):
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def gradients(layer, x, cotangent, training):
+    """The output for x, and the gradients of sum(output * cotangent) by x and by the trainable variables, in their
+    order. Running statistics move in training."""
+    return _PASSES[keras.backend.backend()](layer, x, cotangent, training)
+
+
+def _tensorflow(layer, x, cotangent, training):
+    import tensorflow as tf
+
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        output = layer(x, training=training)
+        total = tf.reduce_sum(output * cotangent)
+    variables = [variable.value for variable in layer.trainable_variables]
+    found = tape.gradient(total, [x, *variables], unconnected_gradients="zero")
+    return to_numpy(output), [np.asarray(tf.convert_to_tensor(value)) for value in found]
+
+
+def _jax(layer, x, cotangent, training):
+    import jax
+
+    def run(x, weights):
+        output, state = layer.stateless_call(
+            weights, [v.value for v in layer.non_trainable_variables], x, training=training
+        )
+        return (output * cotangent).sum(), (output, state)
+
+    weights = [variable.value for variable in layer.trainable_variables]
+    (of_x, of_weights), (output, state) = jax.grad(run, argnums=(0, 1), has_aux=True)(jax.numpy.asarray(x), weights)
+    for variable, value in zip(layer.non_trainable_variables, state, strict=True):
+        variable.assign(value)
+    return to_numpy(output), [to_numpy(value) for value in (of_x, *of_weights)]
+
+
+def _torch(layer, x, cotangent, training):
+    import torch
+
+    x = torch.tensor(x, requires_grad=True)
+    output = layer(x, training=training)
+    weights = [variable.value for variable in layer.trainable_variables]
+    found = torch.autograd.grad((output * torch.from_numpy(cotangent)).sum(), [x, *weights], materialize_grads=True)
+    return output.detach().numpy(), [value.numpy() for value in found]
+
+
+_PASSES = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}

@@ -1,0 +1,176 @@
+"""A unit of either half with the same weights: the same outputs, gradients and running statistics, in float32."""
+
+import keras
+import numpy as np
+import pytest
+import torch
+from keras import layers
+from torch import nn
+
+import keras_backend
+from mgu import keras as keras_half
+from mgu import torch as torch_half
+from mgu.keras.bypass import BYPASSES
+from mgu.keras.weights import _entries as keras_entries
+from mgu.wiring import FORMS, PROCESSORS
+
+OUTPUT, GRADIENT = 1e-5, 1e-4
+
+#: PyTorch's layer, Keras's, and an input in PyTorch's order of axes. "same" padding with a stride agrees where the
+#: stride does not divide the positions.
+LAYERS = {
+    "linear": (lambda: nn.Linear(5, 7), lambda: layers.Dense(7), (6, 5)),
+    "linear-rank4": (lambda: nn.Linear(3, 4, bias=False), lambda: layers.Dense(4, use_bias=False), (2, 3, 2, 3)),
+    "conv1d": (lambda: nn.Conv1d(3, 6, 3, 2), lambda: layers.Conv1D(6, 3, 2), (4, 3, 9)),
+    "conv2d": (
+        lambda: nn.Conv2d(3, 8, 3, 2, padding=1),
+        lambda: layers.Conv2D(8, 3, 2, padding="same"),
+        (4, 3, 7, 5),
+    ),
+    "conv2d-kept": (
+        lambda: nn.Conv2d(4, 4, 3, padding=1),
+        lambda: layers.Conv2D(4, 3, padding="same"),
+        (3, 4, 4, 6),
+    ),
+    "conv2d-dilated": (
+        lambda: nn.Conv2d(2, 5, (3, 2), dilation=(2, 1)),
+        lambda: layers.Conv2D(5, (3, 2), dilation_rate=(2, 1)),
+        (3, 2, 8, 5),
+    ),
+    "conv2d-grouped": (lambda: nn.Conv2d(4, 6, 3, groups=2), lambda: layers.Conv2D(6, 3, groups=2), (3, 4, 5, 5)),
+    "conv2d-depthwise": (
+        lambda: nn.Conv2d(4, 8, 3, groups=4),
+        lambda: layers.DepthwiseConv2D(3, depth_multiplier=2),
+        (3, 4, 5, 5),
+    ),
+    "conv2d-no-bias": (
+        lambda: nn.Conv2d(3, 4, (3, 1), bias=False),
+        lambda: layers.Conv2D(4, (3, 1), use_bias=False),
+        (3, 3, 5, 4),
+    ),
+    "conv2d-first": (
+        lambda: nn.Conv2d(3, 5, 3, (2, 1)),
+        lambda: layers.Conv2D(5, 3, (2, 1), data_format="channels_first"),
+        (3, 3, 6, 5),
+    ),
+    "conv3d": (lambda: nn.Conv3d(2, 4, 2), lambda: layers.Conv3D(4, 2), (3, 2, 4, 3, 4)),
+}
+
+
+def randomised(unit):
+    """Give every weight and statistic a value that is not its start, so that no term can hide."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, value in unit.state_dict().items():
+            if value.is_floating_point():
+                value.copy_(torch.rand_like(value) + 0.5 if "running_var" in name else torch.randn_like(value) * 0.5)
+    return unit
+
+
+def both(layer, tmp_path, **options):
+    """A unit of each half with the same weights, an input in PyTorch's order, and how to bring values in Keras's."""
+    make_torch, make_keras, shape = LAYERS[layer]
+    first, second = torch_half.MultiGatedUnit(make_torch(), **options), keras_half.MultiGatedUnit(make_keras(), **options)
+    moved = first.channel_axis == 1 and second.channel_axis == -1
+    x = np.random.default_rng(0).normal(size=shape).astype("float32")
+    second.build(np.moveaxis(x, 1, -1).shape if moved else shape)
+    torch_half.save_weights(randomised(first), tmp_path / "weights")
+    keras_half.load_weights(second, tmp_path / "weights")
+    return first, second, x, (lambda value: np.moveaxis(value, 1, -1)) if moved else np.asarray
+
+
+def assert_near(found, expected, tolerance):
+    """The largest difference, of the largest value where that is above 1."""
+    assert found.shape == tuple(expected.shape)
+    assert np.abs(found - expected).max() <= tolerance * max(1.0, np.abs(expected).max())
+
+
+def assert_one_unit(layer, tmp_path, **options):
+    """Train mode: output, gradients by the input and each weight, running statistics; then evaluation with these."""
+    first, second, x, order = both(layer, tmp_path, **options)
+    tensor = torch.from_numpy(x).requires_grad_()
+    output = first(tensor)
+    cotangent = np.random.default_rng(1).normal(size=output.shape).astype("float32")
+    (output * torch.from_numpy(cotangent)).sum().backward()
+    found, (of_x, *of_weights) = keras_backend.gradients(second, order(x), order(cotangent), training=True)
+    assert_near(found, order(output.detach().numpy()), OUTPUT)
+    assert_near(of_x, order(tensor.grad.numpy()), GRADIENT)
+    entries = {id(entry.variable): entry for entry in keras_entries(second)}
+    weights = {name: value.grad for name, value in first.named_parameters()}
+    assert len(weights) == len(of_weights)
+    for variable, gradient in zip(second.trainable_variables, of_weights, strict=True):
+        entry = entries[id(variable)]
+        expected = weights[entry.name]
+        assert_near(entry.there(gradient), np.zeros(gradient.shape) if expected is None else expected.numpy(), GRADIENT)
+    with torch.no_grad():
+        expected = first.eval()(tensor)
+    assert_near(keras_backend.to_numpy(second(order(x), training=False)), order(expected.numpy()), OUTPUT)
+
+
+@pytest.mark.parametrize("gates", keras_half.GATES)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_with_every_kind_of_gates(layer, gates, tmp_path):
+    assert_one_unit(layer, tmp_path, gates=gates, bypass="replica")
+
+
+@pytest.mark.parametrize("bypass", ["normed", "shortcut"])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_with_every_bypass(layer, bypass, tmp_path):
+    assert_one_unit(layer, tmp_path, bypass=bypass)
+
+
+@pytest.mark.parametrize("residual_gate", [True, False])
+@pytest.mark.parametrize("activation", [name for name in keras_half.ACTIVATIONS if name != "selu"])
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_and_activations(form, activation, residual_gate, tmp_path):
+    assert_one_unit("conv2d", tmp_path, form=form, activation=activation, residual_gate=residual_gate)
+
+
+@pytest.mark.parametrize("layer", ["linear-rank4", "conv1d", "conv2d-first"])
+@pytest.mark.parametrize("processors", [(name,) for name in PROCESSORS] + [tuple(PROCESSORS)], ids="+".join)
+def test_processors(processors, layer, tmp_path):
+    assert_one_unit(layer, tmp_path, processors=processors, gates="squeeze")
+
+
+def test_the_halves_have_the_same_names():
+    assert list(keras_half.GATES) == list(torch_half.GATES)
+    assert list(keras_half.ACTIVATIONS) == list(torch_half.ACTIVATIONS)
+    assert keras_half.OPERATIONS.keys() == torch_half.OPERATIONS.keys()
+    assert list(BYPASSES) == ["replica", "normed", "shortcut"]
+    assert {*keras_half.__all__} <= {*torch_half.__all__}
+
+
+@pytest.mark.parametrize("sharpness", [3.0])
+def test_sharpness(sharpness, tmp_path):
+    first, second, x, order = both("conv2d", tmp_path)
+    first.sharpness = second.sharpness = sharpness
+    with torch.no_grad():
+        expected = first.eval()(torch.from_numpy(x))
+    assert_near(keras_backend.to_numpy(second(order(x))), order(expected.numpy()), OUTPUT)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("bypass", BYPASSES)
+def test_weights_go_there_and_back_to_the_last_bit(layer, bypass, tmp_path):
+    first, second, _, _ = both(layer, tmp_path, bypass=bypass, gates="depthwise", processors=("rms_norm", "squeeze_excite"))
+    keras_half.save_weights(second, tmp_path / "back")
+    third = torch_half.MultiGatedUnit(
+        LAYERS[layer][0](), bypass=bypass, gates="depthwise", processors=("rms_norm", "squeeze_excite")
+    )
+    torch_half.load_weights(third, tmp_path / "back")
+    for name, value in first.state_dict().items():
+        assert torch.equal(third.state_dict()[name], value), name
+
+
+def test_a_start_is_that_of_the_other_half(tmp_path):
+    """All weights but the drawn ones: kernels are Glorot-uniform in both halves."""
+    for gates in keras_half.GATES:
+        first, second, _, _ = both("conv2d-kept", tmp_path, gates=gates)
+        fresh = torch_half.MultiGatedUnit(LAYERS["conv2d-kept"][0](), gates=gates).state_dict()
+        unit = keras_half.MultiGatedUnit(LAYERS["conv2d-kept"][1](), gates=gates)
+        unit.build((None, 4, 6, 4))
+        for entry in keras_entries(unit):
+            expected, found = fresh[entry.name].numpy(), entry.there(keras_backend.to_numpy(entry.variable.value))
+            if np.ptp(expected) == 0 or gates == "channel":
+                drawn = entry.name.endswith("linear.weight") or entry.name.endswith("linear.bias")
+                assert drawn or np.array_equal(found, expected), entry.name
