@@ -25,9 +25,9 @@ class Steps(layers.Layer):  # type: ignore[misc]
             step.build(input_shape)
             input_shape = step.compute_output_shape(input_shape)
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Any, training: bool | None = None) -> Any:
         for step in self.steps:
-            x = step(x)
+            x = step(x, training=training)
         return x
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -38,8 +38,8 @@ class ReplicaGates(layers.Layer):  # type: ignore[misc]
             layer.build(input_shape)
         self.offset = None if self.biased else _priors(self, "offset", self.priors, (len(self.priors), self.channels))
 
-    def call(self, x: Any) -> tuple[Any, ...]:
-        logits = [ops.cast(layer(x), self.compute_dtype) for layer in self.replicas]
+    def call(self, x: Any, training: bool | None = None) -> tuple[Any, ...]:
+        logits = [ops.cast(layer(x, training=training), self.compute_dtype) for layer in self.replicas]
         if self.offset is None:
             return tuple(logits)
         offsets = [everywhere(self.offset[i : i + 1], len(x.shape), self.channel_axis) for i in range(len(logits))]
@@ -184,8 +184,8 @@ class GatingUnit(layers.Layer):  # type: ignore[misc]
         wrapped = Wrapped.of(layer, x_shape, self.channel_axis, self.dtype_policy)
         self.gates = make_gates(self.kind, wrapped, [self.prior])
 
-    def call(self, x: Any, opened: Any, closed: Any) -> Any:
-        (logits,) = self.gates(x)
+    def call(self, x: Any, opened: Any, closed: Any, training: bool | None = None) -> Any:
+        (logits,) = self.gates(x, training=training)
         return mix(logits, self.channel_axis, opened, closed)
 
     def compute_output_shape(self, x_shape: Shape, opened_shape: Shape, closed_shape: Shape) -> Shape:

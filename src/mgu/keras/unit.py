@@ -83,9 +83,9 @@ class ChainBlock(layers.Layer):  # type: ignore[misc]
         self.operations = {op.name: self._make(op, wrapped) for op in self.chain if isinstance(op, Op)}
         evaluate(self.chain, wrapped.input_shape, self._build_operation, lambda gate, opened, closed: opened)
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Any, training: bool | None = None) -> Any:
         self._check_input(x)
-        return evaluate(self.chain, x, self._operate, self._no_gate)
+        return evaluate(self.chain, x, partial(self._operate, training=training), self._no_gate)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(self.layer.compute_output_shape(input_shape))
@@ -122,8 +122,8 @@ class ChainBlock(layers.Layer):  # type: ignore[misc]
                 operation.build(shape)
         return tuple(operation.compute_output_shape(shape))
 
-    def _operate(self, op: Op, *inputs: Any) -> Any:
-        return ops.cast(self.operations[op.name](_together(inputs)), self.compute_dtype)
+    def _operate(self, op: Op, *inputs: Any, training: bool | None) -> Any:
+        return ops.cast(self.operations[op.name](_together(inputs), training=training), self.compute_dtype)
 
     def _no_gate(self, gate: Gate, opened: Any, closed: Any) -> Any:
         raise InputError(f"gate {gate.name!r} is not decided: a chain with gates needs a MultiGatedUnit")
@@ -201,17 +201,20 @@ class MultiGatedUnit(ChainBlock):
         super().build(input_shape)
         self.gates = make_gates(self.kind, self.wrapped, self.priors)
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Any, training: bool | None = None) -> Any:
         self._check_input(x)
-        logits = self.gate_logits(x)
+        logits = self.gate_logits(x, training)
         return evaluate(
-            self.chain, x, self._operate, lambda gate, *sides: mix(logits[gate.name], self.channel_axis, *sides)
+            self.chain,
+            x,
+            partial(self._operate, training=training),
+            lambda gate, *sides: mix(logits[gate.name], self.channel_axis, *sides),
         )
 
-    def gate_logits(self, x: Any) -> dict[str, Any]:
+    def gate_logits(self, x: Any, training: bool | None = None) -> dict[str, Any]:
         """Each gate's logits for input ``x``, times the unit's sharpness, by gate name: of the output's shape, or
         (batch or 1, channels) where the gate kind makes no difference between positions."""
-        logits = self.gates(x)
+        logits = self.gates(x, training=training)
         if self.sharpness != 1:
             logits = tuple(self.sharpness * values for values in logits)
         return dict(zip(self.gate_names, logits, strict=True))
