@@ -37,7 +37,9 @@ def _jax(layer, x, cotangent, training):
         return (output * cotangent).sum(), (output, state)
 
     weights = [variable.value for variable in layer.trainable_variables]
-    (of_x, of_weights), (output, state) = jax.grad(run, argnums=(0, 1), has_aux=True)(jax.numpy.asarray(x), weights)
+    (of_x, of_weights), (output, state) = jax.jit(jax.grad(run, argnums=(0, 1), has_aux=True))(
+        jax.numpy.asarray(x), weights
+    )
     for variable, value in zip(layer.non_trainable_variables, state, strict=True):
         variable.assign(value)
     return to_numpy(output), [to_numpy(value) for value in (of_x, *of_weights)]

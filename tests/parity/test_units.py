@@ -1,6 +1,7 @@
 """A unit of either half with the same weights: the same outputs, gradients and running statistics, in float32."""
 
-import keras
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 import keras_backend
 from mgu import keras as keras_half
 from mgu import torch as torch_half
+from mgu.errors import InputError
 from mgu.keras.bypass import BYPASSES
 from mgu.keras.weights import _entries as keras_entries
 from mgu.wiring import FORMS, PROCESSORS
@@ -70,7 +72,10 @@ def randomised(unit):
 def both(layer, tmp_path, **options):
     """A unit of each half with the same weights, an input in PyTorch's order, and how to bring values in Keras's."""
     make_torch, make_keras, shape = LAYERS[layer]
-    first, second = torch_half.MultiGatedUnit(make_torch(), **options), keras_half.MultiGatedUnit(make_keras(), **options)
+    first, second = (
+        torch_half.MultiGatedUnit(make_torch(), **options),
+        keras_half.MultiGatedUnit(make_keras(), **options),
+    )
     moved = first.channel_axis == 1 and second.channel_axis == -1
     x = np.random.default_rng(0).normal(size=shape).astype("float32")
     second.build(np.moveaxis(x, 1, -1).shape if moved else shape)
@@ -113,23 +118,31 @@ def test_every_layer_with_every_kind_of_gates(layer, gates, tmp_path):
     assert_one_unit(layer, tmp_path, gates=gates, bypass="replica")
 
 
-@pytest.mark.parametrize("bypass", ["normed", "shortcut"])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_every_layer_with_every_bypass(layer, bypass, tmp_path):
-    assert_one_unit(layer, tmp_path, bypass=bypass)
+def test_every_layer_with_a_shortcut(layer, tmp_path):
+    assert_one_unit(layer, tmp_path)
+
+
+@pytest.mark.parametrize("layer", ["linear", "conv2d", "conv3d"])
+def test_a_bypass_with_a_norm(layer, tmp_path):
+    assert_one_unit(layer, tmp_path, bypass="normed")
 
 
 @pytest.mark.parametrize("residual_gate", [True, False])
-@pytest.mark.parametrize("activation", [name for name in keras_half.ACTIVATIONS if name != "selu"])
 @pytest.mark.parametrize("form", FORMS)
-def test_forms_and_activations(form, activation, residual_gate, tmp_path):
-    assert_one_unit("conv2d", tmp_path, form=form, activation=activation, residual_gate=residual_gate)
+def test_forms(form, residual_gate, tmp_path):
+    assert_one_unit("conv1d", tmp_path, form=form, residual_gate=residual_gate)
 
 
-@pytest.mark.parametrize("layer", ["linear-rank4", "conv1d", "conv2d-first"])
-@pytest.mark.parametrize("processors", [(name,) for name in PROCESSORS] + [tuple(PROCESSORS)], ids="+".join)
+@pytest.mark.parametrize("activation", [name for name in keras_half.ACTIVATIONS if name != "selu"])
+def test_activations(activation, tmp_path):
+    assert_one_unit("linear", tmp_path, activation=activation)
+
+
+@pytest.mark.parametrize("layer", ["linear-rank4", "conv2d-first"])
+@pytest.mark.parametrize("processors", [*[(name,) for name in PROCESSORS], tuple(PROCESSORS)], ids="+".join)
 def test_processors(processors, layer, tmp_path):
-    assert_one_unit(layer, tmp_path, processors=processors, gates="squeeze")
+    assert_one_unit(layer, tmp_path, processors=processors)
 
 
 def test_the_halves_have_the_same_names():
@@ -140,37 +153,78 @@ def test_the_halves_have_the_same_names():
     assert {*keras_half.__all__} <= {*torch_half.__all__}
 
 
-@pytest.mark.parametrize("sharpness", [3.0])
-def test_sharpness(sharpness, tmp_path):
+def test_sharpness(tmp_path):
     first, second, x, order = both("conv2d", tmp_path)
-    first.sharpness = second.sharpness = sharpness
+    first.sharpness = second.sharpness = 3.0
     with torch.no_grad():
         expected = first.eval()(torch.from_numpy(x))
     assert_near(keras_backend.to_numpy(second(order(x))), order(expected.numpy()), OUTPUT)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("bypass", BYPASSES)
-def test_weights_go_there_and_back_to_the_last_bit(layer, bypass, tmp_path):
-    first, second, _, _ = both(layer, tmp_path, bypass=bypass, gates="depthwise", processors=("rms_norm", "squeeze_excite"))
+@pytest.mark.parametrize(
+    ("layer", "bypass", "gates"),
+    list(zip(LAYERS, itertools.cycle(BYPASSES), itertools.cycle(keras_half.GATES), strict=False)),
+)
+def test_weights_go_there_and_back_to_the_last_bit(layer, bypass, gates, tmp_path):
+    options = {"bypass": bypass, "gates": gates, "processors": ("rms_norm", "squeeze_excite")}
+    first, second, _, _ = both(layer, tmp_path, **options)
     keras_half.save_weights(second, tmp_path / "back")
-    third = torch_half.MultiGatedUnit(
-        LAYERS[layer][0](), bypass=bypass, gates="depthwise", processors=("rms_norm", "squeeze_excite")
-    )
+    third = torch_half.MultiGatedUnit(LAYERS[layer][0](), **options)
     torch_half.load_weights(third, tmp_path / "back")
     for name, value in first.state_dict().items():
         assert torch.equal(third.state_dict()[name], value), name
 
 
-def test_a_start_is_that_of_the_other_half(tmp_path):
-    """All weights but the drawn ones: kernels are Glorot-uniform in both halves."""
-    for gates in keras_half.GATES:
-        first, second, _, _ = both("conv2d-kept", tmp_path, gates=gates)
-        fresh = torch_half.MultiGatedUnit(LAYERS["conv2d-kept"][0](), gates=gates).state_dict()
-        unit = keras_half.MultiGatedUnit(LAYERS["conv2d-kept"][1](), gates=gates)
-        unit.build((None, 4, 6, 4))
-        for entry in keras_entries(unit):
-            expected, found = fresh[entry.name].numpy(), entry.there(keras_backend.to_numpy(entry.variable.value))
-            if np.ptp(expected) == 0 or gates == "channel":
-                drawn = entry.name.endswith("linear.weight") or entry.name.endswith("linear.bias")
-                assert drawn or np.array_equal(found, expected), entry.name
+@pytest.mark.parametrize(
+    ("options", "other", "message"),
+    [
+        ({}, {"form": "equations"}, "the chain of the unit is"),
+        ({"processors": ("rms_norm",)}, {}, "the chain of the unit is"),
+        ({}, {"gates": "squeeze"}, "gates.squeeze.weight is missing there"),
+        ({"gates": "replica"}, {}, "gates.logits is missing there"),
+        ({"bypass": "normed"}, {"bypass": "replica"}, r"operations.bypass.weight is missing there"),
+    ],
+)
+def test_weights_of_another_unit_are_refused(options, other, message, tmp_path):
+    torch_half.save_weights(torch_half.MultiGatedUnit(nn.Linear(5, 7), **options), tmp_path / "weights")
+    unit = keras_half.MultiGatedUnit(layers.Dense(7), **other)
+    unit.build((None, 5))
+    with pytest.raises(InputError, match=message):
+        keras_half.load_weights(unit, tmp_path / "weights")
+
+
+def test_same_padding_that_is_another_in_each_half_is_refused(tmp_path):
+    """Six positions and a stride of 2: TensorFlow pads behind only, PyTorch both sides."""
+    torch_half.save_weights(torch_half.MultiGatedUnit(nn.Conv1d(3, 4, 3, 2, padding=1)), tmp_path / "weights")
+    unit = keras_half.MultiGatedUnit(layers.Conv1D(4, 3, 2, padding="same"))
+    unit.build((None, 6, 3))
+    with pytest.raises(InputError, match=r"'padding': \[\[1, 1\]\].* there and .*'padding': \[\[0, 1\]\]"):
+        keras_half.load_weights(unit, tmp_path / "weights")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_what_is_no_file_of_weights(content, tmp_path):
+    if content is not None:
+        (tmp_path / "weights").write_bytes(content)
+    unit = keras_half.MultiGatedUnit(layers.Dense(7))
+    with pytest.raises(InputError, match="has no weights yet"):
+        keras_half.load_weights(unit, tmp_path / "weights")
+    unit.build((None, 5))
+    with pytest.raises(InputError, match="no weights can be read here"):
+        keras_half.load_weights(unit, tmp_path / "weights")
+
+
+@pytest.mark.parametrize("gates", keras_half.GATES)
+def test_what_is_not_drawn_starts_as_in_the_other_half(gates):
+    make_torch, make_keras, shape = LAYERS["conv2d-kept"]
+    start = torch_half.MultiGatedUnit(make_torch(), gates=gates, processors=("rms_norm",)).state_dict()
+    unit = keras_half.MultiGatedUnit(make_keras(), gates=gates, processors=("rms_norm",))
+    unit.build((None, *shape[2:], shape[1]))
+    compared = set()
+    for entry in keras_entries(unit):
+        found = entry.there(keras_backend.to_numpy(entry.variable.value))
+        drawn = np.ptp(found) > 0 and not entry.name.endswith(("bias", "logits"))
+        if not drawn and ".linear." not in entry.name:
+            assert np.array_equal(found, start[entry.name].numpy()), entry.name
+            compared.add(entry.name)
+    assert len(compared) == {"replica": 17, "depthwise": 13, "squeeze": 14, "channel": 12}[gates]

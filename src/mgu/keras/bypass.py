@@ -13,7 +13,7 @@ from mgu.keras.norms import batch_norm
 _POOLS = (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)
 
 
-class Steps(layers.Layer):  # type: ignore[misc]
+class Steps(layers.Layer):
     """Layers one after another, as one layer."""
 
     def __init__(self, steps: list[layers.Layer], dtype: keras.DTypePolicy) -> None:
@@ -84,9 +84,7 @@ def _projection(wrapped: Wrapped) -> layers.Layer | None:
     if not wrapped.convolves:
         return layers.Dense(wrapped.out_channels, use_bias=False, dtype=wrapped.dtype)
     convolution = PLAIN_CONVOLUTIONS[wrapped.layer.rank - 1]
-    return convolution(
-        wrapped.out_channels, 1, use_bias=False, data_format=wrapped.data_format, dtype=wrapped.dtype
-    )
+    return convolution(wrapped.out_channels, 1, use_bias=False, data_format=wrapped.data_format, dtype=wrapped.dtype)
 
 
 #: The bypass kinds by name; "replica" is the paper's.

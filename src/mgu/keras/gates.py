@@ -1,10 +1,11 @@
 """Gates: from a unit's input to numbers between 0 and 1 that mix two values, in four kinds of cost.
 
-A gate kind is a layer that computes the logits of several gates at once. Each returns one tensor a gate: of the output's
-full shape, or (batch, channels) where the gate is the same at every position.
+A gate kind is a layer that computes the logits of several gates at once. Each returns one tensor a gate: of the
+output's full shape, or (batch, channels) where the gate is the same at every position.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ from mgu.keras.layers import PACKAGE, Shape, Wrapped, channel_axis_of, everywher
 from mgu.keras.windows import Window
 
 
-class ReplicaGates(layers.Layer):  # type: ignore[misc]
+class ReplicaGates(layers.Layer):
     """The paper's gates: logits_k = replica_k(x), a layer like the wrapped one for each gate (equations 1 to 18).
 
     Gates differ by sample, channel and position. The prior is the replicas' bias; layers without one get an ``offset``
@@ -34,8 +35,9 @@ class ReplicaGates(layers.Layer):  # type: ignore[misc]
         return replica(wrapped.layer, **settings)
 
     def build(self, input_shape: Shape) -> None:
-        for layer in self.replicas:
-            layer.build(input_shape)
+        for i, layer in enumerate(self.replicas):
+            with keras.name_scope(str(i)):
+                layer.build(input_shape)
         self.offset = None if self.biased else _priors(self, "offset", self.priors, (len(self.priors), self.channels))
 
     def call(self, x: Any, training: bool | None = None) -> tuple[Any, ...]:
@@ -46,7 +48,7 @@ class ReplicaGates(layers.Layer):  # type: ignore[misc]
         return tuple(value + offset for value, offset in zip(logits, offsets, strict=True))
 
 
-class DepthwiseGates(layers.Layer):  # type: ignore[misc]
+class DepthwiseGates(layers.Layer):
     """Depth-wise gates: channel o of a gate sees input channel floor(o * in / out) through a window like the layer's.
 
     Gates differ by sample, channel and position and cost kernel positions x out weights each: ``kernel`` is (*size,
@@ -61,25 +63,27 @@ class DepthwiseGates(layers.Layer):  # type: ignore[misc]
                 f"depthwise gates need a Dense or Conv layer, not {type(wrapped.layer).__name__}; "
                 "choose squeeze, channel or replica"
             )
-        self.window = Window.of(wrapped) if wrapped.convolves else None
+        self.size = tuple(wrapped.layer.kernel_size) if wrapped.convolves else ()
+        self._window = partial(Window.of, wrapped.layer)  # not the layer itself, whose weights are not the gates'
+        if wrapped.convolves:
+            self._window(wrapped.positions)
         self.channel_axis, self.priors, self.channels = wrapped.channel_axis, tuple(priors), wrapped.out_channels
         self.source = np.tile(np.arange(self.channels) * wrapped.in_channels // self.channels, len(priors))
 
     def build(self, input_shape: Shape) -> None:
-        size = self.window.size if self.window else ()
         count = len(self.source)
-        self.kernel = self.add_weight(shape=(*size, count), initializer="zeros", name="kernel")
+        self.kernel = self.add_weight(shape=(*self.size, count), initializer="zeros", name="kernel")
         self.bias = _priors(self, "bias", self.priors, (count,))
 
     def call(self, x: Any) -> tuple[Any, ...]:
         last = x if self.channel_axis == -1 else ops.moveaxis(x, 1, -1)
         seen = ops.take(last, self.source, axis=-1)
-        values = self.window.apply(seen, self.kernel) if self.window else seen * self.kernel
+        values = self._window(last.shape[1:-1]).apply(seen, self.kernel) if self.size else seen * self.kernel
         logits = ops.split(values + self.bias, len(self.priors), axis=-1)
         return tuple(logits if self.channel_axis == -1 else [ops.moveaxis(value, -1, 1) for value in logits])
 
 
-class SqueezeGates(layers.Layer):  # type: ignore[misc]
+class SqueezeGates(layers.Layer):
     """Squeeze gates: logits = W2 relu(W1 mean_positions(x)) + b, one low-dimensional embedding for all gates of a unit.
 
     Gates differ by sample and channel and are the same at every position; they start at the prior exactly (W2 = 0).
@@ -104,7 +108,7 @@ class SqueezeGates(layers.Layer):  # type: ignore[misc]
         return tuple(ops.split(logits, self.count, axis=-1))
 
 
-class ChannelGates(layers.Layer):  # type: ignore[misc]
+class ChannelGates(layers.Layer):
     """Channel gates: one learned logit a channel and gate, whatever the input; (gates, 1, channels). The cheapest."""
 
     def __init__(self, wrapped: Wrapped, priors: Sequence[float]) -> None:
@@ -150,7 +154,7 @@ def mix(logits: Any, channel_axis: int, opened: Any, closed: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class GatingUnit(layers.Layer):  # type: ignore[misc]
+class GatingUnit(layers.Layer):
     """One gate on its own: g(x) * opened + (1 - g(x)) * closed, g = sigmoid of the gate kind's logits of x.
 
     ``layer`` gives the shape of the gate: x is what the layer takes, ``opened`` and ``closed`` have the shape of what

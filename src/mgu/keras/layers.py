@@ -50,6 +50,10 @@ class Wrapped:
         return self.output_shape[self.channel_axis]  # type: ignore[return-value]
 
     @property
+    def positions(self) -> Shape:
+        return self.input_shape[1:-1] if self.channel_axis == -1 else self.input_shape[2:]
+
+    @property
     def data_format(self) -> str:
         return "channels_last" if self.channel_axis == -1 else "channels_first"
 
@@ -69,8 +73,8 @@ def channel_axis_of(layer: layers.Layer, channel_axis: int | None = None) -> int
     own = getattr(layer, "activation", None)
     if own not in (None, keras.activations.linear):
         raise InputError(
-            f"{layer.name} has the activation {getattr(own, '__name__', own)} of its own, before any norm; leave it out "
-            "of the layer and give it to the unit: activation=..."
+            f"{layer.name} has the activation {getattr(own, '__name__', own)} of its own, before any norm; leave it "
+            "out of the layer and give it to the unit: activation=..."
         )
     last = getattr(layer, "data_format", "channels_last") == "channels_last"
     axis = channel_axis if channel_axis is not None else -1 if last else 1
@@ -98,9 +102,7 @@ def replica(layer: layers.Layer, **settings: Any) -> layers.Layer:
     Raises InputError where a layer of one's own cannot be made from its configuration.
     """
     try:
-        config = _without_seeds(layer.get_config())
-        config.pop("name", None)
-        return type(layer).from_config({**config, "trainable": True, **settings})
+        return type(layer).from_config({**_without_seeds(layer.get_config()), "trainable": True, **settings})
     except NotImplementedError as error:
         raise InputError(f"{type(layer).__name__} cannot be made again for the bypass or a gate: {error}") from None
 

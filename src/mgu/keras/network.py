@@ -31,8 +31,8 @@ def build_network(
     readout. The layers are MultiGatedUnits where the architecture has no cell (``unit`` are their options: gates,
     prior, residual_gate, form, bypass, processors), else that cell; a residual starts at the second layer.
 
-    A layer with "same" padding and a stride is padded as TensorFlow does it: where the stride divides the positions, all
-    of the padding may be behind. The PyTorch half pads both sides alike.
+    A layer with "same" padding and a stride is padded as Keras does it: where the stride divides the positions, more
+    behind than before. The PyTorch half pads both sides alike.
 
     Raises InputError where the layout does not fit the input, or where an option, an activation or the data format is
     unknown.
@@ -51,7 +51,9 @@ def build_network(
     return keras.Sequential([keras.Input(shape), *blocks, *pool, *tail])
 
 
-def _block(architecture: Architecture, plan: LayerPlan, index: int, data_format: str, unit: dict[str, Any]) -> ChainBlock:
+def _block(
+    architecture: Architecture, plan: LayerPlan, index: int, data_format: str, unit: dict[str, Any]
+) -> ChainBlock:
     layer, name = _layer(plan, data_format), f"layer_{index + 1}"
     if architecture.cell is None:
         return MultiGatedUnit(layer, architecture.activation, name=name, **unit)

@@ -11,7 +11,7 @@ EPSILON = 1e-3
 MOMENTUM = 0.99
 
 
-class BatchNorm(layers.BatchNormalization):  # type: ignore[misc]
+class BatchNorm(layers.BatchNormalization):
     """Batch norm: (x - mean) / sqrt(var + 0.001) * gamma + beta, mean and var per channel over the batch and all
     positions; in evaluation the running ones.
 
@@ -51,7 +51,7 @@ def batch_norm(channel_axis: int, dtype: keras.DTypePolicy) -> BatchNorm:
     return BatchNorm(channel_axis, MOMENTUM, EPSILON, dtype=dtype)
 
 
-class OverChannels(layers.Layer):  # type: ignore[misc]
+class OverChannels(layers.Layer):
     """A norm of Keras's over the last axis, with the channels brought there and back; not all backends have norms over
     axis 1."""
 
@@ -68,7 +68,7 @@ class OverChannels(layers.Layer):  # type: ignore[misc]
         return ops.moveaxis(super().call(ops.moveaxis(x, 1, -1)), -1, 1)
 
 
-class LayerNorm(OverChannels, layers.LayerNormalization):  # type: ignore[misc]
+class LayerNorm(OverChannels, layers.LayerNormalization):
     """Layer norm over the channel axis alone, one mean and variance for each position, also for convolutions:
     (x - mean) / sqrt(var + 0.001) * gamma + beta.
 
@@ -76,7 +76,7 @@ class LayerNorm(OverChannels, layers.LayerNormalization):  # type: ignore[misc]
     """
 
 
-class RMSNorm(OverChannels, layers.RMSNormalization):  # type: ignore[misc]
+class RMSNorm(OverChannels, layers.RMSNormalization):
     """RMS norm over the channel axis alone, for each position: x / sqrt(mean(x^2) + 0.001) * scale.
 
     Source: Zhang & Sennrich 2019, equation 4.

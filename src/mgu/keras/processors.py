@@ -18,7 +18,7 @@ REDUCTION = 16
 MIN_WIDTH = 4
 
 
-class GroupNorm(layers.GroupNormalization):  # type: ignore[misc]
+class GroupNorm(layers.GroupNormalization):
     """Group norm: (x - mean) / sqrt(var + 0.001) * gamma + beta, mean and var for each sample and group of neighbouring
     channels, over these and all positions.
 
@@ -30,7 +30,8 @@ class GroupNorm(layers.GroupNormalization):  # type: ignore[misc]
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         groups = input_shape[self.axis] if self.groups == -1 else self.groups
-        if None not in input_shape[1:] and prod(input_shape[1:]) == groups:  # type: ignore[type-var]
+        known = [length for length in input_shape[1:] if length is not None]
+        if len(known) == len(input_shape) - 1 and prod(known) == groups:
             raise InputError(
                 f"{type(self).__name__}: values of shape {tuple(input_shape)} arrived, with one value in each of the "
                 f"{groups} groups of channels; it needs more positions: leave it out of the processors"
@@ -49,7 +50,7 @@ def instance_norm(channels: int, channel_axis: int, dtype: keras.DTypePolicy) ->
     return GroupNorm(channels, channel_axis, EPSILON, dtype=dtype)
 
 
-class SqueezeExcite(layers.Layer):  # type: ignore[misc]
+class SqueezeExcite(layers.Layer):
     """Squeeze-and-excitation: x * sigmoid(W2 relu(W1 mean_positions(x) + b1) + b2), a factor for each channel.
 
     The embedding between W1 and W2 has max(4, channels / 16) dimensions. Inputs are (batch, *positions, channels) for

@@ -12,7 +12,7 @@ from mgu.keras.norms import BatchNorm, batch_norm
 Statistics = tuple[Any, Any]
 
 
-class SwitchableNorm(layers.Layer):  # type: ignore[misc]
+class SwitchableNorm(layers.Layer):
     """Instance (IN), layer (LN) and batch norm (BN) in one, how much of each being learned:
 
         y = (x - sum_k w_k mean_k) / sqrt(sum_k v_k var_k + 0.001) * gamma + beta,  k one of IN, LN, BN

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 from keras import layers, ops
@@ -24,7 +24,7 @@ ACTIVATIONS: Mapping[str, Callable[..., layers.Layer]] = {
     "leaky_relu": partial(layers.LeakyReLU, 0.01),
     **{name: partial(layers.Activation, name) for name in ("tanh", "linear")},
 }
-Activation = str | layers.Layer | Callable[[Any], Any]
+Activation: TypeAlias = str | layers.Layer | Callable[[Any], Any]
 
 #: What each kind of operation of the chain is, made for a wrapped layer and an activation. Bypasses have their own. A
 #: processor of one's own is added by ``OPERATIONS[name] = ...``: a function of the layer with its ``out_channels`` and
@@ -48,7 +48,7 @@ OPERATIONS: dict[str, Callable[[Wrapped, Activation], layers.Layer]] = {
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ChainBlock(layers.Layer):  # type: ignore[misc]
+class ChainBlock(layers.Layer):
     """A layer with the operations of a chain around it; without gates it is a plain cell of the grid.
 
     x is what the layer takes; the output has the shape of what it gives: (batch, *positions, channels), or

@@ -109,7 +109,7 @@ def _own(layer: layers.Layer) -> Iterator[Entry]:
     elif isinstance(layer, ReplicaGates):
         yield from [] if layer.offset is None else [Entry("offset", layer.offset)]
     elif isinstance(layer, DepthwiseGates):  # (*positions, channels), and (channels, 1, *positions) in the file
-        yield Entry("window.weight", layer.kernel, *((_split, _joined) if layer.window else ()))
+        yield Entry("window.weight", layer.kernel, *((_split, _joined) if layer.size else ()))
         yield Entry("window.bias", layer.bias)
 
 
@@ -154,5 +154,5 @@ def _blocks(layer: layers.Layer, path: str = "") -> Iterator[tuple[str, Any]]:
 def _window(block: ChainBlock) -> portable.Window | None:
     if not block.wrapped.convolves:
         return None
-    window = Window.of(block.wrapped)
+    window = Window.of(block.layer, block.wrapped.positions)
     return portable.Window(window.size, window.strides, window.dilation, window.padding)

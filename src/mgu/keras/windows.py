@@ -5,9 +5,9 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from keras import ops
+from keras.layers import Layer
 
 from mgu.errors import InputError
-from mgu.keras.layers import Shape, Wrapped
 
 
 class Window(NamedTuple):
@@ -19,11 +19,10 @@ class Window(NamedTuple):
     padding: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, wrapped: Wrapped) -> "Window":
-        """The window of a convolution. Raises InputError where "same" padding with a stride depends on positions that
-        are not known."""
-        layer = wrapped.layer
-        settings = zip(_positions(wrapped), layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
+    def of(cls, layer: Layer, positions: Sequence[int | None]) -> "Window":
+        """The window of a convolution over so many positions. Raises InputError where "same" padding with a stride
+        depends on a number that is not known."""
+        settings = zip(positions, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
         padding = tuple(_padding(layer.padding, n, d * (k - 1) + 1, s) for n, k, s, d in settings)
         return cls(tuple(layer.kernel_size), tuple(layer.strides), tuple(layer.dilation_rate), padding)
 
@@ -49,10 +48,6 @@ class Window(NamedTuple):
         return [slice(*place) for place in zip(begins, ends, self.strides, strict=True)]
 
 
-def _positions(wrapped: Wrapped) -> Shape:
-    return wrapped.input_shape[1:-1] if wrapped.channel_axis == -1 else wrapped.input_shape[2:]
-
-
 def _padding(padding: str, length: int | None, span: int, stride: int) -> tuple[int, int]:
     """Before and behind: "same" gives ceil(length / stride) positions, the odd one behind, as TensorFlow has it."""
     if padding == "valid":
@@ -61,8 +56,8 @@ def _padding(padding: str, length: int | None, span: int, stride: int) -> tuple[
         return span - 1, 0
     if stride > 1 and length is None:
         raise InputError(
-            'depthwise gates for a layer with a stride and "same" padding need the number of positions; give it in the '
-            "input shape, or choose squeeze, channel or replica"
+            'where a stride meets "same" padding, depthwise gates and portable weights need the number of positions; '
+            "give it in the input shape"
         )
     total = max(span - stride if length is None or length % stride == 0 else span - length % stride, 0)
     return total // 2, total - total // 2
