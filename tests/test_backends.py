@@ -15,13 +15,17 @@ TESTS = Path(__file__).parent
 #: Keras turns tensors into arrays in a way that NumPy 2 deprecates for torch's.
 WARNINGS = ("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",)
 
+#: JAX compiles for every new shape: it is told not to take long over it.
+SETTINGS = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
+SETTINGS |= {"TF_CPP_MIN_LOG_LEVEL": "2"}
+
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_the_keras_half_on(backend, tmp_path):
     for module in ("keras", backend):
         if find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    environment = os.environ | {"KERAS_BACKEND": backend, "KERAS_HOME": str(tmp_path), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = os.environ | SETTINGS | {"KERAS_BACKEND": backend, "KERAS_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     filters = [part for warning in WARNINGS for part in ("-W", warning)]
     done = subprocess.run(

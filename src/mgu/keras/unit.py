@@ -240,7 +240,7 @@ class MultiGatedUnit(ChainBlock):
 
 
 def _check_activation(activation: Activation) -> None:
-    if isinstance(activation, str) and activation not in ACTIVATIONS:
+    if activation not in ACTIVATIONS if isinstance(activation, str) else not callable(activation):
         raise InputError(
             f"unknown activation {activation!r}; allowed: {', '.join(ACTIVATIONS)}, or a keras.layers.Layer or function"
         )
@@ -250,7 +250,11 @@ def _activation(activation: Activation, dtype: keras.DTypePolicy) -> layers.Laye
     """A layer of its own for each place in the chain."""
     if isinstance(activation, layers.Layer):
         return replica(activation)
-    return ACTIVATIONS[activation](dtype=dtype) if isinstance(activation, str) else layers.Activation(activation)
+    return (
+        ACTIVATIONS[activation](dtype=dtype)
+        if isinstance(activation, str)
+        else layers.Activation(activation, dtype=dtype)
+    )
 
 
 def _together(values: tuple[Any, ...]) -> Any:
