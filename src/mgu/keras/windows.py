@@ -29,8 +29,8 @@ class Window(NamedTuple):
     def apply(self, x: Any, kernel: Any) -> Any:
         """Each channel of x (batch, *positions, channels) seen through its own window: kernel (*size, channels).
 
-        It is a sum of slices, over any number of axes: Keras's own depth-wise convolution has no third, and XLA's is slow
-        on the CPU.
+        It is a sum of slices, over any number of axes: Keras's own depth-wise convolution has no third, and XLA's is
+        slow on the CPU.
         """
         x = ops.pad(x, [(0, 0), *self.padding, (0, 0)])
         total = None
