@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 #: Keras turns tensors into arrays in a way that NumPy 2 deprecates for torch's.
 WARNINGS = ("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",)
 
@@ -29,7 +29,7 @@ def test_the_keras_half_on(backend, tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     filters = [part for warning in WARNINGS for part in ("-W", warning)]
     done = subprocess.run(
-        [*command, *filters, "keras", "parity"], cwd=TESTS, env=environment, capture_output=True, text=True
+        [*command, *filters, "tests/keras", "tests/parity"], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

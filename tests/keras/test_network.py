@@ -16,6 +16,8 @@ PUBLISHED = Path(__file__).parents[2] / ".." / "shared" / "paper"
 PUBLISHED_MGU = {"MNI_MGU_001": False, "CIF_MGU_001": False, "CIF_MGU_002": True}
 PAPERS_UNIT = {"gates": "replica", "bypass": "replica"}
 
+pytestmark = pytest.mark.skipif(keras.backend.backend() == "jax", reason="nothing is computed: two backends are enough")
+
 
 def size(architecture, shape, classes, **unit):
     """The number of weights, without memory for them."""
