@@ -8,6 +8,7 @@ from rich.console import Console
 
 from mgu import progress
 from mgu.history import Epoch, Hardening, Result
+from mgu.report.score import ACCURACY, R2
 from mgu.study.trial import Record, StudyView
 from samples import RESULT, TRIALS
 
@@ -25,19 +26,22 @@ def console(terminal):
 
 def test_a_line_a_trial_with_time_spent_and_left(clock):
     out = console(terminal=False)
-    with progress.listen(out, 3, quiet=False) as listener:
+    with progress.listen(out, 3, quiet=False, score=ACCURACY) as listener:
         for index, spent in ((1, 10.0), (2, 30.0)):
             listener.trial_began(index, 25, TRIALS[0])
             clock[0] = spent
             listener.trial_ended(index, 25, Record(TRIALS[0], "finished", 1, RESULT))
     lines = out.file.getvalue().splitlines()
-    assert lines[0] == "  1/25 A_001 seed 0  validation 80.00 %  2 epochs in 2.5 s  elapsed 10 s, left about 4 min 00 s"
+    assert (
+        lines[0]
+        == "  1/25 A_001 seed 0  validation accuracy 80.00 %  2 epochs in 2.5 s  elapsed 10 s, left about 4 min 00 s"
+    )
     assert lines[1].endswith("elapsed 30 s, left about 5 min 45 s")  # 15 s a trial, 23 to come
 
 
 def test_a_resumed_study_counts_only_what_this_run_did(clock):
     out = console(terminal=False)
-    with progress.listen(out, 3, quiet=False) as listener:
+    with progress.listen(out, 3, quiet=False, score=ACCURACY) as listener:
         listener.trial_began(21, 25, TRIALS[0])
         clock[0] = 8.0
         listener.trial_ended(21, 25, Record(TRIALS[0], "finished", 2, RESULT))
@@ -46,20 +50,29 @@ def test_a_resumed_study_counts_only_what_this_run_did(clock):
 
 def test_on_a_terminal_the_epoch_its_accuracy_and_the_times_are_live(clock):
     out = console(terminal=True)
-    with progress.listen(out, 4, quiet=False) as listener:
+    with progress.listen(out, 4, quiet=False, score=ACCURACY) as listener:
         listener.trial_began(1, 2, TRIALS[1])
         clock[0] = 5.0
         listener.epoch_ended(Epoch(2, 0.5, 0.5, 0.5, 0.625, 5.0))
         listener.bar.refresh()
         assert "1/2 A_MGU_001 seed 0" in out.file.getvalue()
-        assert "epoch 2/4, validation 62.50 %, elapsed 5 s, left about 15 s" in out.file.getvalue()
+        assert "epoch 2/4, validation accuracy 62.50 %, elapsed 5 s, left about 15 s" in out.file.getvalue()
         listener.trial_ended(1, 2, Record(TRIALS[1], "finished", 1, RESULT))
-    assert "validation 80.00 %  2 epochs in 2.5 s" in out.file.getvalue()
+    assert "validation accuracy 80.00 %  2 epochs in 2.5 s" in out.file.getvalue()
+
+
+def test_of_a_quantity_r2_is_told(clock):
+    out = console(terminal=False)
+    with progress.listen(out, 3, quiet=False, score=R2) as listener:
+        listener.trial_began(1, 1, TRIALS[0])
+        clock[0] = 1.0
+        listener.trial_ended(1, 1, Record(TRIALS[0], "finished", 1, replace(RESULT, val_score=-0.25)))
+    assert out.file.getvalue().startswith("  1/1 A_001 seed 0  validation R² -0.2500  2 epochs in 2.5 s")
 
 
 def test_a_trial_that_failed_says_why(clock):
     out = console(terminal=False)
-    with progress.listen(out, 3, quiet=False) as listener:
+    with progress.listen(out, 3, quiet=False, score=ACCURACY) as listener:
         listener.trial_began(1, 1, TRIALS[0])
         clock[0] = 1.0
         listener.trial_ended(
@@ -70,7 +83,7 @@ def test_a_trial_that_failed_says_why(clock):
 
 def test_quiet_says_nothing(clock):
     out = console(terminal=True)
-    with progress.listen(out, 3, quiet=True) as listener:
+    with progress.listen(out, 3, quiet=True, score=ACCURACY) as listener:
         listener.trial_began(1, 1, TRIALS[0])
         listener.epoch_ended(Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
         listener.trial_ended(1, 1, Record(TRIALS[0], "finished", 1, RESULT))

@@ -244,12 +244,13 @@ def _rivals(names: list[str]) -> tuple[list[str], list[str]]:
 
 def _run(comparison: Any, folder: Path, trials: list[Any], searches: list[str], budget: Any, quiet: bool) -> None:
     from mgu.progress import listen
+    from mgu.report.score import SCORES
     from mgu.report.search_costs import search_costs
     from mgu.report.tables import summarise
     from mgu.report.terminal import print_summary
 
     console = Console(soft_wrap=not sys.stdout.isatty())
-    with listen(console, comparison.recipe.epochs, quiet) as listener:
+    with listen(console, comparison.recipe.epochs, quiet, SCORES[comparison.data.task]) as listener:
         view = comparison.run(folder, trials, listener, shlex.join(["mgu", *sys.argv[1:]]), searches, budget)
     if not quiet:
         print_summary(summarise(view), console, search_costs(view, searches) if searches else None)

@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mgu.history import Epoch
+from mgu.report.score import Score, score_of
 from mgu.study.trial import ENDED, Record, StudyView, Trial
 
 
 @contextmanager
-def listen(console: Console, epochs: int, quiet: bool) -> Iterator["Silent"]:
+def listen(console: Console, epochs: int, quiet: bool, score: Score) -> Iterator["Silent"]:
     """The listener that fits where the words go: silent, live on a terminal, or lines."""
-    listener = Silent() if quiet else Live(console, epochs) if console.is_terminal else Lines(console)
+    listener = Silent() if quiet else Live(console, epochs, score) if console.is_terminal else Lines(console, score)
     try:
         yield listener
     finally:
@@ -48,8 +49,9 @@ class Lines(Silent):
     The time left supposes that what is to come costs, trial by trial, what was done so far has cost on average.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, score: Score) -> None:
         self.console = console
+        self.score = score
         self.begun = time.monotonic()
         self.first: int | None = None
 
@@ -58,7 +60,7 @@ class Lines(Silent):
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:
         self.console.print(
-            f"{index:>3}/{total} {_name(record.trial)}  {_outcome(record)}  {self._times(index, total)}",
+            f"{index:>3}/{total} {_name(record.trial)}  {_outcome(record, self.score)}  {self._times(index, total)}",
             style="bold" if record.trial.is_mgu else "",
             highlight=False,
             soft_wrap=True,
@@ -82,8 +84,8 @@ class Lines(Silent):
 class Live(Lines):
     """``Lines``, and below them the trial under way with its epochs."""
 
-    def __init__(self, console: Console, epochs: int) -> None:
-        super().__init__(console)
+    def __init__(self, console: Console, epochs: int, score: Score) -> None:
+        super().__init__(console, score)
         self.epochs = epochs
         self.place = (1, 1)
         self.bar = Progress(
@@ -105,7 +107,7 @@ class Live(Lines):
     def epoch_ended(self, epoch: Epoch) -> None:
         index, total = self.place
         times = self._times(index - 1 + epoch.epoch / self.epochs, total)
-        state = f"epoch {epoch.epoch}/{self.epochs}, validation {100 * epoch.val_score:.2f} %, {times}"
+        state = f"epoch {epoch.epoch}/{self.epochs}, {_validation(epoch.val_score, self.score)}, {times}"
         self.bar.update(self.bar.task_ids[-1], completed=epoch.epoch, state=state)
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:
@@ -132,18 +134,22 @@ def standing(view: StudyView) -> Iterator[str]:
         if record.status == "running":
             yield f"{_name(record.trial)} runs, or its process has died: {_duration(record.lost_s)} to its last epoch"
         elif record.status in ("diverged", "failed"):
-            yield f"{_name(record.trial)} {_outcome(record)}"
+            yield f"{_name(record.trial)} {_outcome(record, score_of(view))}"
 
 
 def _name(trial: Trial) -> str:
     return f"{trial.model_name} seed {trial.seed}"
 
 
-def _outcome(record: Record) -> str:
+def _validation(recorded: float, score: Score) -> str:
+    return f"validation {score.name} {score.full(score.scale * recorded)}"
+
+
+def _outcome(record: Record, score: Score) -> str:
     result = record.result
     if result is None or result.val_score is None:
         return f"{record.status}: {result.message if result else ''}"
-    return f"validation {100 * result.val_score:.2f} %  {len(result.history)} epochs in {result.tts_s:.1f} s"
+    return f"{_validation(result.val_score, score)}  {len(result.history)} epochs in {result.tts_s:.1f} s"
 
 
 def _duration(seconds: float) -> str:

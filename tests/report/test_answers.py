@@ -13,7 +13,8 @@ from mgu.history import Answers
 from mgu.metrics import metrics
 from mgu.report.answers import SHOWN, ClassDetail, class_details, model_metrics
 from mgu.report.page import write_report
-from mgu.report.tables import summarise, trial_rows
+from mgu.report.tables import summarise
+from mgu.report.trial_table import trial_rows
 
 
 def answered(record, answers):

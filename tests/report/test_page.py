@@ -10,8 +10,9 @@ import pytest
 
 from mgu.report import page
 from mgu.report.page import write_report
+from mgu.report.score import ACCURACY
 from mgu.report.sections import SECTIONS
-from mgu.report.tables import COLUMNS
+from mgu.report.trial_table import columns
 
 NAMES = ["results.csv", "cost.svg", "history.svg", "spending.svg", "report.md", "report.html"]
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>|`*[a](javascript:b) & $x$'
@@ -78,7 +79,7 @@ def test_csv_is_read_back_by_pandas(whole_study, record, view, tmp_path):
     study = view(*whole_study.records, record("P9", status="failed", message=message), record("P10", status="pending"))
     write_report(study, tmp_path)
     frame = pd.read_csv(tmp_path / "results.csv", keep_default_na=False, na_values=[""])
-    assert tuple(frame.columns) == COLUMNS
+    assert tuple(frame.columns) == columns(ACCURACY)
     assert list(frame["model_name"]) == ["M1", "M1", "P1", "P1", "P2", "P2", "P9", "P10"]
     assert frame["val_acc"][:4].tolist() == [92, 89, 90, 88]
     assert frame["val_acc"].isna().tolist() == [False] * 4 + [True, False, True, True]
@@ -100,7 +101,7 @@ def test_page_is_well_formed_with_unique_ids_and_headings_in_order(whole_study, 
 def test_page_tells_everything_in_order(whole_study, written):
     page = Page(written(whole_study, "mgu search --seeds 0 1")["report.html"])
     shown = [section for section in SECTIONS if section.needs in ("", "records")]
-    titles = [section.title for section in shown]
+    titles = [section.title.format(score="Accuracy") for section in shown]
     text = page.text
     parts = [
         "digits: one MGU network against a grid",

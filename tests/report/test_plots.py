@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from mgu.history import Epoch
-from mgu.report.plots import MGU_COLOUR, NORM_COLOURS, cost_figure, figure_svg, history_figure
+from mgu.report.cost_plot import cost_figure
+from mgu.report.plots import MGU_COLOUR, NORM_COLOURS, figure_svg, history_figure
 from mgu.report.tables import summarise
 
 

@@ -5,6 +5,7 @@ import pytest
 from mgu.errors import InputError
 from mgu.report.page import write_report
 from mgu.report.published import Published, read_published
+from mgu.report.score import ACCURACY
 
 
 @pytest.fixture
@@ -18,11 +19,11 @@ def publish(tmp_path):
 
 def test_read(publish):
     folder = publish("\ufeffmodel_name,note,val_acc,tts_s\nP1,x,99.14,407\nM1,y,,876\n")
-    assert read_published(folder) == {"P1": Published(99.14, 407), "M1": Published(None, 876)}
+    assert read_published(folder, ACCURACY) == {"P1": Published(99.14, 407), "M1": Published(None, 876)}
 
 
 def test_no_file_no_figures(tmp_path):
-    assert read_published(tmp_path) == read_published(tmp_path / "none") == {}
+    assert read_published(tmp_path, ACCURACY) == read_published(tmp_path / "none", ACCURACY) == {}
 
 
 @pytest.mark.parametrize(
@@ -30,14 +31,14 @@ def test_no_file_no_figures(tmp_path):
     [
         ("model_name,val_acc\nP1,99\n", "has no column tts_s, only model_name, val_acc; its first line must name"),
         ("", "has no column model_name, val_acc, tts_s"),
-        ("model_name,val_acc,tts_s\nP1,99 %,3\n", "'99 %' is no number; val_acc is in per cent"),
+        ("model_name,val_acc,tts_s\nP1,99 %,3\n", "'99 %' is no number; accuracies are in per cent"),
         ("model_name,val_acc,tts_s\nP1,nan,3\n", "'nan' is no number"),
         (b"model_name,val_acc,tts_s\nP\xff,1,3\n", "cannot be read"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(publish, text, said):
     with pytest.raises(InputError, match=said):
-        read_published(publish(text))
+        read_published(publish(text), ACCURACY)
 
 
 def test_both_pages_show_them_where_names_match(publish, whole_study):

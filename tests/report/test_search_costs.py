@@ -12,6 +12,7 @@ from mgu.history import Epoch
 from mgu.report import cost_words
 from mgu.report.cost_table import COLUMNS, cost_rows
 from mgu.report.page import write_report
+from mgu.report.score import ACCURACY
 from mgu.report.search_costs import search_costs
 from mgu.report.tables import summarise
 from mgu.report.terminal import print_summary
@@ -83,11 +84,11 @@ def test_random_order_by_hand(study):
 
 
 def test_differences_to_the_best_plain_model_and_break_even(study):
-    soft, hard = search_costs(study, CHEAP).against
+    hard, soft = search_costs(study, CHEAP).against
     assert (soft.name, hard.name) == ("M1", "M1 hardened")
-    assert dict(hard.val_points.by_seed) == pytest.approx({0: -4, 1: -10})
-    assert hard.val_points.interval == pytest.approx((-10, -4))
-    assert dict(hard.test_points.by_seed) == pytest.approx({0: 10, 1: 10})
+    assert dict(hard.val_score.by_seed) == pytest.approx({0: -4, 1: -10})
+    assert hard.val_score.interval == pytest.approx((-10, -4))
+    assert dict(hard.test_score.by_seed) == pytest.approx({0: 10, 1: 10})
     assert dict(hard.cost_s.by_seed) == pytest.approx({0: -7, 1: -8})
     assert hard.break_even == pytest.approx(16 / 18)  # the cells cost 22, 11, 25 and 14
     assert soft.break_even == pytest.approx(17 / 18)
@@ -133,7 +134,7 @@ def test_one_seed_has_no_interval_and_says_so(study):
     one = replace(study, records=tuple(r for r in study.records if r.trial.seed == 0))
     facts = cost_words.facts(search_costs(one, CHEAP))
     assert facts["M1 hardened minus P1"].startswith("validation -4.00 (one seed: no interval) points")
-    assert facts["Target"] == "90.00 % validation (P1, seed 0)"
+    assert facts["Target"] == "90.00 % validation accuracy (P1, seed 0)"
 
 
 def test_a_grid_that_is_not_whole_has_no_search_costs(study, record, view):
@@ -155,7 +156,7 @@ def test_a_grid_that_is_not_whole_has_no_search_costs(study, record, view):
 def test_without_optuna_its_rows_say_what_to_install(study, monkeypatch):
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
     costs = search_costs(study, STRATEGIES)
-    texts = {row.name: [column.text(row) for column in cost_words.COLUMNS] for row in cost_words.shown(costs)}
+    texts = {row.name: [column.text(row) for column in cost_words.columns(ACCURACY)] for row in cost_words.shown(costs)}
     assert texts["tpe"] == ["tpe", "not available: pip install mgu[optuna]", "-", "-", "-", "-", "-"]
     assert "not available" not in texts["halving"][1]
     assert cost_words.lines(costs)["Search costs, asha"] == "not available: pip install mgu[optuna]"

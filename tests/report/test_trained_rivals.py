@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from mgu.report import words
+from mgu.report import conclusion
+from mgu.report.cost_plot import cost_figure
 from mgu.report.page import write_report
-from mgu.report.plots import NORM_COLOURS, cost_figure, history_figure
-from mgu.report.tables import summarise, trial_rows
+from mgu.report.plots import NORM_COLOURS, history_figure
+from mgu.report.tables import summarise
+from mgu.report.trial_table import trial_rows
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def test_what_is_said_of_the_grid_and_of_mgu_is_as_without_it(rivalled_study, wh
     assert {name: getattr(found, name) for name in same} == {name: getattr(before, name) for name in same}
     assert (found.best_mgu.model_name, found.best_plain.model_name) == ("M1", "P1")
     assert (found.speed_up, found.speed_up_all_mgu) == (before.speed_up, before.speed_up_all_mgu)
-    assert words.answer(found) == words.answer(before)
+    assert conclusion.answer(found) == conclusion.answer(before)
     assert [row.model_name for row in found.rows if row.kind != "rival"] == [row.model_name for row in before.rows]
 
 
@@ -41,7 +43,7 @@ def test_the_grid_is_so_many_times_as_expensive_as_all_models_of_the_rival(rival
     assert (rival.title, rival.best.model_name) == ("Switchable Normalization", "S1")
     cost, grid = (10 + 30 + 20 + 2 + 40) / 2, (100 + 30 + 7 + 110 + 70) / 2
     assert (rival.cost.total_s, rival.cost.models, rival.grid_cost.total_s) == (cost, 2, grid)
-    assert words.facts(summarise(rivalled_study))["Switchable Normalization"] == (
+    assert conclusion.facts(summarise(rivalled_study))["Switchable Normalization"] == (
         "92.00 ± 1.41 % validation, 91.50 ± 0.71 % test (S1), cost 51.0 s (2 models, mean of seeds 0, 1), "
         f"grid {grid / cost:.2f} times as expensive"
     )
@@ -56,14 +58,14 @@ def test_costs_are_compared_over_the_seeds_that_the_rival_has_too(rivalled_study
 
 def test_before_all_has_ended_nothing_is_said_to_be_dearer(rivalled_study, record, view):
     pending = record("S3", status="pending", cell="sn", rival="switchable")
-    facts = words.facts(summarise(replace(rivalled_study, records=(*rivalled_study.records, pending))))
+    facts = conclusion.facts(summarise(replace(rivalled_study, records=(*rivalled_study.records, pending))))
     assert "times as expensive" not in facts["Switchable Normalization"]
     only = summarise(view(record("S1", 0.9, cell="sn", rival="switchable")))
-    assert words.answer(only).startswith("No plain or MGU model has finished.")
+    assert conclusion.answer(only).startswith("No plain or MGU model has finished.")
     assert (only.grid_cost, only.plain_models, only.best_plain, only.best_mgu) == (None, 0, None, None)
     none = summarise(view(record("S1", status="diverged", cell="sn", rival="of old")))
-    assert words.facts(none)["of old"] == "no model has finished"
-    assert words.answer(none).startswith("No trial has finished.")
+    assert conclusion.facts(none)["of old"] == "no model has finished"
+    assert conclusion.answer(none).startswith("No trial has finished.")
 
 
 def test_it_has_rows_in_the_table_the_csv_and_the_pictures(rivalled_study, tmp_path):

@@ -1,8 +1,8 @@
 """The ledger: what it keeps, what it refuses, and that a killed process loses nothing that was written."""
 
 import os
-import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +13,7 @@ import pytest
 from mgu.errors import InputError
 from mgu.history import Answers, Decision, Energy, Flops, Hardening, Usage
 from mgu.study.ledger import FILE, Ledger, read_study
-from mgu.study.trial import Trial
+from mgu.study.trial import StudyView, Trial
 from samples import RESULT, SETTINGS, TRIALS
 
 TESTS = Path(__file__).parents[1]
@@ -35,6 +35,24 @@ def test_what_goes_in_comes_out(tmp_path):
     assert view.environment == {"torch": "2"}
 
 
+def test_reading_a_study_changes_nothing(tmp_path):
+    folder = tmp_path / "50 % of #1?"
+    with Ledger.open(folder, SETTINGS) as ledger:
+        ledger.end(ledger.add(TRIALS, SETTINGS)[0], RESULT)
+        assert read_study(folder).records[0].result == RESULT  # also while another works on it
+    with sqlite3.connect(folder / FILE) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    connection.close()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert read_study(folder).records[0].result == RESULT
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_study_whose_file_has_just_been_made_is_empty(tmp_path):
+    (tmp_path / FILE).touch()
+    assert read_study(tmp_path) == StudyView({}, {})
+
+
 def test_gates_by_epoch_come_back(tmp_path):
     epoch = replace(RESULT.history[0], gates={"layer_1": {"norm": 0.25, "skip": 0.5}, "layer_2": {"norm": 1.0}})
     with Ledger.open(tmp_path, SETTINGS) as ledger:
@@ -44,9 +62,9 @@ def test_gates_by_epoch_come_back(tmp_path):
 
 
 def test_a_ledger_from_before_gates_were_recorded_is_read(tmp_path):
-    """A published study, copied since reading may write beside it."""
-    shutil.copy(TESTS.parent / "results" / "mnist-small" / FILE, tmp_path)
-    results = [record.result for record in read_study(tmp_path).records if record.result]
+    """A published study."""
+    published = TESTS.parent / "results" / "mnist-small"
+    results = [record.result for record in read_study(published).records if record.result]
     assert results
     assert {len(epoch.gates) for result in results for epoch in result.history} == {0}
     assert {result.hardening for result in results} == {None}

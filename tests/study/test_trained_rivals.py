@@ -80,11 +80,10 @@ def test_a_rivals_trial_is_none_of_the_grids_with_the_same_cell(tmp_path):
 
 @pytest.mark.parametrize("study", sorted(path.parent.name for path in RESULTS.glob(f"*/{FILE}")))
 def test_published_studies_keep_their_trials_where_a_rival_is_added(study, tmp_path):
-    """A published study, copied since reading may write beside it."""
+    """A published study, copied to be written to."""
     shutil.copy(RESULTS / study / FILE, tmp_path)
     before = read_study(tmp_path)
     assert before.records
-    assert {record.trial.rival for record in before.records} == {""}
     model = replace(before.records[0].trial, model_name="X_SN_001", rival="switchable")
     with Ledger.open(tmp_path, before.settings) as ledger:
         keys = ledger.add([*(record.trial for record in before.records), model], before.settings)

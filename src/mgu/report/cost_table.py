@@ -20,8 +20,8 @@ COLUMNS = (
 
 
 def cost_rows(costs: SearchCosts) -> list[dict[str, Any]]:
-    """One row a model and a search under ``COLUMNS``: seconds to 3 decimals (inf: never), scores in per cent to 4, None
-    where unknown."""
+    """One row a model and a search under ``COLUMNS``: seconds to 3 decimals (inf: never), scores as the study shows
+    them to 4, None where unknown."""
     return [_row(row) for row in costs.rows]
 
 

@@ -3,32 +3,48 @@
 from collections.abc import Callable
 from math import inf
 
+from mgu.report.figures import UNKNOWN
+from mgu.report.score import Score
 from mgu.report.search_costs import Against, SearchCost, SearchCosts
-from mgu.report.words import UNKNOWN, Column, number, points, seconds
+from mgu.report.words import Column, seconds
 from mgu.rivals.spread import Paired, Spread
 
 #: The kinds of successive halving, the better of which is what MGU is compared with in the verdict.
 HALVINGS = {"halving": "synchronous successive halving", "asha": "asynchronous successive halving"}
 
-METHOD = (
-    "Searches of the same cells by other means are replayed from the records of the grid: a search that stops a cell "
-    "after an epoch has paid the seconds that the cell had taken by then, and nothing is trained again. To take up a "
-    "paused cell costs a replayed search nothing, which favours it. The target is the best plain model's validation "
-    "accuracy, its mean over the seeds, and the same at each seed; it is met by the first epoch at or above it, of "
-    "whichever model. Figures are medians (with quartiles) over the seeds and, of searches that draw, over their own; "
-    "a missed target counts as infinite."
-)
+
+def method(score: Score) -> str:
+    """How searches are replayed."""
+    return (
+        "Searches of the same cells by other means are replayed from the records of the grid: a search that stops a "
+        "cell after an epoch has paid the seconds that the cell had taken by then, and nothing is trained again. To "
+        "take up a paused cell costs a replayed search nothing, which favours it. The target is the best plain model's "
+        f"validation {score.name}, its mean over the seeds, and the same at each seed; it is met by the first epoch at "
+        "or above it, of whichever model. Figures are medians (with quartiles) over the seeds and, of searches that "
+        "draw, over their own; a missed target counts as infinite."
+    )
 
 
-COLUMNS: tuple[Column[SearchCost], ...] = (
-    Column("model or search", lambda row: row.name, lambda row: row.name),
-    Column("what it is", lambda row: what(row), lambda row: what(row)),
-    Column("until it ends", lambda row: times(row.cost_s), lambda row: _median(row.cost_s), numeric=True),
-    Column("to the target", lambda row: times(row.to_target_s), lambda row: _median(row.to_target_s), numeric=True),
-    Column("target met", lambda row: met(row), lambda row: row.reached, numeric=True),
-    Column("picks val_acc, %", lambda row: number(_median(row.val_score)), lambda row: _median(row.val_score), True),
-    Column("test_acc, %", lambda row: number(_median(row.test_score)), lambda row: _median(row.test_score), True),
-)
+def columns(score: Score) -> tuple[Column[SearchCost], ...]:
+    """The columns of models and searches."""
+    return (
+        Column("model or search", lambda row: row.name, lambda row: row.name),
+        Column("what it is", lambda row: what(row), lambda row: what(row)),
+        Column("until it ends", lambda row: times(row.cost_s), lambda row: _median(row.cost_s), numeric=True),
+        Column("to the target", lambda row: times(row.to_target_s), lambda row: _median(row.to_target_s), numeric=True),
+        Column("target met", lambda row: met(row), lambda row: row.reached, numeric=True),
+        _picked(score, f"picks {score.header('val')}", "val_score"),
+        _picked(score, score.header("test"), "test_score"),
+    )
+
+
+def _picked(score: Score, header: str, name: str) -> Column[SearchCost]:
+    """The score of the model that is picked."""
+
+    def value(row: SearchCost) -> float | None:
+        return _median(getattr(row, name))
+
+    return Column(header, lambda row: score.number(value(row)), value, numeric=True)
 
 
 def what(row: SearchCost) -> str:
@@ -67,9 +83,9 @@ def facts(costs: SearchCosts) -> dict[str, str]:
     if costs.missing or costs.target is None:
         return {"Search costs": f"not available: {costs.missing}"} if costs.rows else {}
     over = f"mean of seeds {', '.join(map(str, costs.seeds))}" if len(costs.seeds) > 1 else f"seed {costs.seeds[0]}"
-    known = {"Target": f"{costs.target:.2f} % validation ({costs.plain}, {over})"}
+    known = {"Target": f"{costs.score.full(costs.target)} validation {costs.score.name} ({costs.plain}, {over})"}
     for against in costs.against:
-        known |= _against(against, costs.plain)
+        known |= _against(against, costs)
     random = costs.row("random")
     if random and random.expected_s is not None:
         known["Random order, expected over all orders"] = f"{time(random.expected_s)} to the target"
@@ -78,7 +94,7 @@ def facts(costs: SearchCosts) -> dict[str, str]:
 
 def lines(costs: SearchCosts) -> dict[str, str]:
     """The facts with the table's rows among them, for where there is no table."""
-    rows = {f"Search costs, {row.name}": _line(row) for row in shown(costs)} if not costs.missing else {}
+    rows = {f"Search costs, {row.name}": _line(costs.score, row) for row in shown(costs)} if not costs.missing else {}
     answer = verdict(costs)
     return facts(costs) | rows | ({"Against successive halving": answer} if answer else {})
 
@@ -95,7 +111,8 @@ def verdict(costs: SearchCosts) -> str:
     return (
         f"{_reached(name, own_s, HALVINGS[rival.name], rival_s)}. {name} met the target in {met(mgu)} seeds, "
         f"{HALVINGS[rival.name]} in {met(rival)} replays; until they end they take {seconds(own_end_s)} and "
-        f"{seconds(rival_end_s)}, and pick {_pick(mgu)} and {_pick(rival)} validation accuracy (medians)."
+        f"{seconds(rival_end_s)}, and pick {_pick(costs.score, mgu)} and {_pick(costs.score, rival)} validation "
+        f"{costs.score.name} (medians)."
     )
 
 
@@ -120,26 +137,27 @@ def _reached(name: str, own_s: float, rival: str, rival_s: float) -> str:
     )
 
 
-def _line(row: SearchCost) -> str:
+def _line(score: Score, row: SearchCost) -> str:
     if row.missing:
         return f"not available: {row.missing}"
     to_target = f"to the target {times(row.to_target_s)}, met in {met(row)}"
-    return f"{times(row.cost_s)} until it ends; {to_target}; picks {_pick(row)}"
+    return f"{times(row.cost_s)} until it ends; {to_target}; picks {_pick(score, row)}"
 
 
-def _pick(row: SearchCost) -> str:
-    return f"{row.val_score.median:.2f} %" if row.val_score else "nothing"
+def _pick(score: Score, row: SearchCost) -> str:
+    return score.full(row.val_score.median) if row.val_score else "nothing"
 
 
-def _against(against: Against, plain: str) -> dict[str, str]:
+def _against(against: Against, costs: SearchCosts) -> dict[str, str]:
+    score = costs.score
     parts = (
-        ("validation", against.val_points, points, " points"),
-        ("test", against.test_points, points, " points"),
+        ("validation", against.val_score, score.signed, score.step),
+        ("test", against.test_score, score.signed, score.step),
         ("time", against.cost_s, _signed_s, ""),
     )
     differences = [f"{name} {_paired(paired, say)}{unit}" for name, paired, say, unit in parts if paired]
     return {
-        f"{against.name} minus {plain}": "; ".join(differences) or UNKNOWN,
+        f"{against.name} minus {costs.plain}": "; ".join(differences) or UNKNOWN,
         f"{against.name}, break-even": f"cheaper than a serial grid of more than {against.break_even:.2f} "
         "cells of mean cost",
     }

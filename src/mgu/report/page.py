@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mgu.files import write_whole
-from mgu.report import answer_words, cost_table, cost_words, spending_words, words
-from mgu.report.answers import class_details, model_metrics
-from mgu.report.plots import cost_figure, figure_svg, history_figure
-from mgu.report.published import read_published
+from mgu.report import answer_words, conclusion, cost_table, cost_words, spending_words, words
+from mgu.report.answers import answers, model_errors
+from mgu.report.cost_plot import cost_figure
+from mgu.report.plots import figure_svg, history_figure
+from mgu.report.published import Published, read_published
 from mgu.report.rendering import render
 from mgu.report.saved_diagnosis import SavedDiagnosis, read_diagnosis
 from mgu.report.search_costs import search_costs
@@ -19,7 +20,8 @@ from mgu.report.sections import sections
 from mgu.report.spending import spending
 from mgu.report.spending_plot import spending_figure
 from mgu.report.summary import Summary
-from mgu.report.tables import COLUMNS, summarise, trial_rows
+from mgu.report.tables import summarise
+from mgu.report.trial_table import columns, trial_rows
 from mgu.study.trial import Record, StudyView
 
 _MISSED = ("diverged", "failed")
@@ -48,13 +50,13 @@ def write_report(view: StudyView, folder: Path, searches: Sequence[str] = ()) ->
     content = _content(view, summary) | {
         "pictures": pictures,
         "alts": {name: str(figure.get_label()) for name, figure in figures.items()},
-        "columns": words.columns(read_published(folder), summary.rows),
+        "columns": words.columns(summary.score, _published(summary, folder)),
         "diagnosis": _diagnosis(view, summary, folder),
         "costs": costs,
     }
-    content["sections"] = sections(content)
+    content["sections"] = sections(content, summary.score)
     files = {
-        "results.csv": _csv(COLUMNS, trial_rows(view)),
+        "results.csv": _csv(columns(summary.score), trial_rows(view)),
         **({"search_costs.csv": _csv(cost_table.COLUMNS, cost_table.cost_rows(costs))} if costs else {}),
         **{f"{name}.svg": svg for name, svg in pictures.items()},
         "report.md": render("page.md.j2", content),
@@ -77,14 +79,21 @@ def _content(view: StudyView, summary: Summary) -> dict[str, Any]:
         "settings": dict(_flat(view.settings)),
         "environment": dict(_flat(view.environment)),
         "commands": view.commands,
-        "metrics": model_metrics(view, summary),
-        "details": class_details(view, summary),
+        "answers": answers(view, summary),
+        "errors": model_errors(view, summary),
         "spending": spending(view, summary),
         "words": words,
+        "conclusion": conclusion,
         "answer_words": answer_words,
         "cost_words": cost_words,
         "spending_words": spending_words,
     }
+
+
+def _published(summary: Summary, folder: Path) -> dict[str, Published]:
+    """What was published of the study's models."""
+    names = {row.model_name for row in summary.rows}
+    return {name: known for name, known in read_published(folder, summary.score).items() if name in names}
 
 
 def _diagnosis(view: StudyView, summary: Summary, folder: Path) -> SavedDiagnosis | None:

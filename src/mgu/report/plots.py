@@ -1,4 +1,5 @@
-"""The pictures of a report: they draw what the summary and the histories say, and compute nothing.
+"""The picture of the histories, and what all pictures of a report share: they draw what the summary and the histories
+say, and compute nothing.
 
 Figures are made without pyplot; a figure's label is its alternative text. Colours are Okabe and Ito's, which the
 colour-blind can tell apart.
@@ -8,8 +9,10 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
+from math import inf, isfinite
 from types import MappingProxyType
 from typing import Any
 
@@ -21,8 +24,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from mgu.history import Epoch, Result
-from mgu.report import words
-from mgu.report.summary import Row, Summary
+from mgu.report.score import Score, score_of
+from mgu.report.summary import Row
 from mgu.study.trial import Record, StudyView
 
 MGU_COLOUR = "#D55E00"
@@ -31,32 +34,32 @@ NORM_COLOURS = {"no_norm": "#000000", "ln": "#0072B2", "bn_post": "#CC79A7", "bn
 NOT_PLAIN, HARDENED = "N/A", "hardened"
 #: More lines than these are drawn thin.
 _MANY_LINES = 100
-#: Keeps words readable among points.
-_GROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 _MGU_LABELS = {NOT_PLAIN: "MGU", HARDENED: "MGU hardened"}
 
 
 def history_figure(view: StudyView) -> Figure:
-    """Validation accuracy (%) and training loss by epoch, one line a trial, and another from where it was hardened."""
+    """Validation score and training loss by epoch, one line a trial, and another from where it was hardened."""
+    score = score_of(view)
     figure = Figure(figsize=(5.4, 7), layout="constrained")
-    accuracy, loss = figure.subplots(2, 1, sharex=True)
+    scores, loss = figure.subplots(2, 1, sharex=True)
     lines = [line for record in view.records for line in _lines(record)]
     scale = 1 if len(lines) <= _MANY_LINES else 0.5
     for norm, residual, result in lines:
         style = _line_style(norm, residual)
         style["linewidth"] *= scale
-        _draw_history(accuracy, result.history, "val_score", 100, style)
+        _draw_history(scores, result.history, "val_score", score.scale, style)
         _draw_history(loss, result.history, "train_loss", 1, style)
-    accuracy.set_ylabel(f"validation {words.SCORE}, %")
-    accuracy.grid(alpha=0.25)
-    _cut_low(accuracy, [100 * result.val_score for *_, result in lines if result.val_score is not None])
+    scores.set_ylabel(score.axis)
+    scores.grid(alpha=0.25)
+    reached = [score.scale * result.val_score for *_, result in lines if result.val_score is not None]
+    _cut_low(scores, reached, score)
     loss.set(xlabel="epoch", ylabel="training loss, log scale", yscale="log")
     loss.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _tick_logarithms(loss.yaxis)
+    tick_logarithms(loss.yaxis)
     add_legend(figure, _line_style, {norm for norm, *_ in lines})
     hardened = sum(norm == HARDENED for norm, *_ in lines)
     figure.set_label(
-        f"Validation {words.SCORE} and training loss by epoch of {len(lines) - hardened} trials; the bold lines are "
+        f"Validation {score.name} and training loss by epoch of {len(lines) - hardened} trials; the bold lines are "
         f"the MGU model's{', dashed where it was hardened' if hardened else ''}."
     )
     return figure
@@ -79,11 +82,14 @@ def _draw_history(axes: Axes, history: Sequence[Epoch], name: str, scale: float,
     axes.plot([epoch.epoch for epoch in history], figures, marker=marker, **style)
 
 
-def _cut_low(axes: Axes, reached: Sequence[float]) -> None:
+def _cut_low(axes: Axes, reached: Sequence[float], score: Score) -> None:
     """Shows twice the spread of what was reached: the first epochs would press all that differs into one line."""
-    best, worst = max(reached, default=0), min(reached, default=0)
-    bottom = worst - (best - worst)
-    if axes.get_ylim()[0] < bottom < worst:
+    known = [figure for figure in reached if isfinite(figure)]
+    best, worst = max(known, default=0), min(known, default=0)
+    bottom = worst - (best - worst) if best > worst else -inf
+    if best > score.floor:
+        bottom = max(bottom, score.floor)
+    if axes.get_ylim()[0] < bottom:
         axes.set_ylim(bottom, best + 0.05 * (best - bottom))
 
 
@@ -109,62 +115,12 @@ def _colour(norm: str) -> str:
     return NORM_COLOURS.get(norm, "#777777")
 
 
-def cost_figure(summary: Summary) -> Figure:
-    """Validation accuracy (%) against time to solution (s, log scale), a point a model, and what the grid cost."""
-    figure = Figure(figsize=(5.4, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.set(xlabel="time to solution, s (log scale)", ylabel=f"validation {words.SCORE}, %", xscale="log")
-    for row in summary.rows:
-        if row.val_score and row.tts_s:
-            axes.plot(row.tts_s, row.val_score.mean, **point_style(norm_of(row), row.residual))
-    _name_rows(axes, summary)
-    _draw_grid_total(axes, summary)
-    axes.margins(x=0.17, y=0.1)
-    _tick_logarithms(axes.xaxis)
-    add_legend(figure, point_style, {norm_of(row) for row in summary.rows if row.val_score})
-    figure.set_label(f"Validation {words.SCORE} against time to solution. {words.answer(summary)}")
-    return figure
-
-
 def norm_of(row: Row) -> str:
     """What a model's points are drawn and explained by."""
     return HARDENED if row.is_hardened else row.norm
 
 
-def _name_rows(axes: Axes, summary: Summary) -> None:
-    """Names the models compared, one below the other where few points are: between the slowest model and the grid."""
-    slowest_first = sorted(summary.compared, key=lambda row: -(row.tts_s or 0))  # so that few lines cross
-    for place, row in enumerate(slowest_first):
-        if row.val_score and row.tts_s:
-            axes.annotate(
-                plain_text(f"{row.model_name}\n{words.percent(row.val_score)}, {words.seconds(row.tts_s)}"),
-                (row.tts_s, row.val_score.mean),
-                xytext=(0.98, 0.58 - 0.13 * place),
-                textcoords="axes fraction",
-                ha="right",
-                va="center",
-                fontsize=9,
-                weight="bold" if row.is_mgu else "normal",
-                bbox=_GROUND,
-                arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.8, "relpos": (0, 0.5), "shrinkB": 7},
-            )
-
-
-def _draw_grid_total(axes: Axes, summary: Summary) -> None:
-    """What finding the best plain model cost, at the accuracy that it bought."""
-    best, total_s = summary.best_plain, summary.grid_total_s
-    if not best or not best.val_score or not best.tts_s or not total_s:
-        return
-    accuracy = best.val_score.mean
-    axes.plot([best.tts_s, total_s], [accuracy, accuracy], color="#555555", linestyle="dotted", linewidth=1.5, zorder=1)
-    axes.plot(total_s, accuracy, color="#555555", marker="D", markersize=10, linestyle="none")
-    times = f"\n{summary.speed_up:.2f} times MGU's" if summary.speed_up else ""
-    text = plain_text(f"the whole grid\n{words.seconds(total_s)}{times}")
-    place: dict[str, Any] = {"xytext": (0, -12), "textcoords": "offset points", "va": "top", "ha": "center"}
-    axes.annotate(text, (total_s, accuracy), fontsize=9, bbox=_GROUND, **place)
-
-
-def _tick_logarithms(axis: Axis) -> None:
+def tick_logarithms(axis: Axis) -> None:
     """Ticks at 1, 2, 5, 10, 20 ... in plain numbers, over many decades at 1, 10, 100 ..."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
@@ -199,6 +155,14 @@ def add_legend(
         figure.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1, frameon=False)
 
 
+@contextmanager
+def any_glyphs() -> Iterator[None]:
+    """The reader's fonts draw the text, so it does not matter which glyphs are here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
 def figure_svg(figure: Figure) -> str:
     """A figure as an SVG element to put into a page, its label as title and accessible name.
 
@@ -207,9 +171,7 @@ def figure_svg(figure: Figure) -> str:
     """
     buffer = io.StringIO()
     salt = str(figure.get_label())
-    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}), warnings.catch_warnings():
-        # The reader's fonts draw the text, so it does not matter which glyphs are here.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}), any_glyphs():
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = buffer.getvalue()
     return _with_name(svg[svg.index("<svg") :], escape(salt))

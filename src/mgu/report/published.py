@@ -7,26 +7,29 @@ from math import isfinite
 from pathlib import Path
 
 from mgu.errors import InputError
+from mgu.report.score import Score
 
 FILE = "published.csv"
-COLUMNS = ("model_name", "val_acc", "tts_s")
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was published of a model: its validation accuracy in per cent, and its time to solution in seconds."""
+    """What was published of a model: its validation score, as the study shows scores, and its time to solution in
+    seconds."""
 
-    val_acc: float | None
+    val_score: float | None
     tts_s: float | None
 
 
-def read_published(study: Path) -> Mapping[str, Published]:
-    """What ``published.csv`` in the study's folder says, by model; nothing where there is no such file. A cell may be
-    empty, and further columns are left alone.
+def read_published(study: Path, score: Score) -> Mapping[str, Published]:
+    """What ``published.csv`` in the study's folder says, by model; nothing where there is no such file. Its columns
+    are model_name, the score's (val_acc or val_r2) and tts_s; a cell may be empty, and further columns are left alone.
 
-    Raises InputError where the file cannot be read, lacks one of ``COLUMNS``, or has a cell that is no number.
+    Raises InputError where the file cannot be read, lacks one of these columns, or has a cell that is no number.
     """
     path = study / FILE
+    val = score.column("val")
+    columns = ("model_name", val, "tts_s")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -35,13 +38,13 @@ def read_published(study: Path) -> Mapping[str, Published]:
         return {}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error}); give a CSV file in UTF-8, or remove it") from error
-    missing = [name for name in COLUMNS if name not in found]
+    missing = [name for name in columns if name not in found]
     if missing:
         raise InputError(
             f"{path}: has no column {', '.join(missing)}, only {', '.join(found)}; its first line must name "
-            f"{', '.join(COLUMNS)}"
+            f"{', '.join(columns)}"
         )
-    return {row["model_name"]: Published(_number(path, row["val_acc"]), _number(path, row["tts_s"])) for row in rows}
+    return {row["model_name"]: Published(_number(path, row[val]), _number(path, row["tts_s"])) for row in rows}
 
 
 def _number(path: Path, text: str | None) -> float | None:
@@ -52,5 +55,8 @@ def _number(path: Path, text: str | None) -> float | None:
     except ValueError:
         value = float("nan")
     if not isfinite(value):
-        raise InputError(f"{path}: {text!r} is no number; val_acc is in per cent and tts_s in seconds, such as 99.32")
+        raise InputError(
+            f"{path}: {text!r} is no number; accuracies are in per cent, R² is a plain number and tts_s in seconds, "
+            "such as 99.32"
+        )
     return value

@@ -6,9 +6,10 @@ The target is the validation score of the best plain model, its mean over the se
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import inf
+from math import inf, isfinite
 from statistics import fmean
 
+from mgu.report.score import Score
 from mgu.report.summary import Summary
 from mgu.report.tables import hardened_records, summarise
 from mgu.rivals import STRATEGIES, Outcome, Run, Strategy
@@ -24,8 +25,8 @@ _Grids = tuple[tuple[Run, ...], ...]
 class SearchCost:
     """What one model or search takes, over the study's seeds and, of a search that draws, over its own ("replays" are
     all of them together): seconds until it ends, seconds until it first has evaluated a model at or above the target
-    (infinite where it never has), and the share of the replays in which it has. ``val_score`` and ``test_score``, in
-    per cent, are of the model that it picks; their medians are over the replays that pick one.
+    (infinite where it never has), and the share of the replays in which it has. ``val_score`` and ``test_score``, as
+    the study shows scores, are of the model that it picks; their medians are over the replays that pick one.
 
     All are None where it is ``missing``, which says why. ``expected_s`` is the mean over all orders of a random search.
     """
@@ -45,22 +46,24 @@ class SearchCost:
 
 @dataclass(frozen=True)
 class Against:
-    """The best MGU model, or what it was hardened to, minus the best plain model at each seed: points of validation and
-    test, and seconds. ``break_even`` is how many cells of mean cost are as dear as it: a grid of more is dearer."""
+    """The best MGU model, or what it was hardened to, minus the best plain model at each seed: validation and test
+    score, where both are finite, and seconds. ``break_even`` is how many cells of mean cost are as dear as it: a grid
+    of more is dearer."""
 
     name: str
-    val_points: Paired | None
-    test_points: Paired | None
+    val_score: Paired | None
+    test_score: Paired | None
     cost_s: Paired | None
     break_even: float
 
 
 @dataclass(frozen=True)
 class SearchCosts:
-    """The costs of a study's models and of the searches asked for. ``target`` is a validation score in per cent;
-    ``missing`` says why nothing is known, and is else empty. ``mgu`` is the name of the best MGU model, ``hardened`` of
-    what it was hardened to and ``plain`` of the best plain one, empty where there is none."""
+    """The costs of a study's models and of the searches asked for. ``target`` is a validation score, as ``score`` shows
+    it; ``missing`` says why nothing is known, and is else empty. ``mgu`` is the name of the best MGU model,
+    ``hardened`` of what it was hardened to and ``plain`` of the best plain one, empty where there is none."""
 
+    score: Score
     rows: tuple[SearchCost, ...]
     missing: str = ""
     target: float | None = None
@@ -86,17 +89,19 @@ def search_costs(view: StudyView, rivals: Iterable[str]) -> SearchCosts:
     best = summary.best_plain
     if missing or not best or not best.val_score:
         rows = (SearchCost(name, "search", STRATEGIES[name].about, missing=missing) for name in names)
-        return SearchCosts(tuple(rows), missing)
-    target = best.val_score.mean / 100
+        return SearchCosts(summary.score, tuple(rows), missing)
+    score = summary.score
+    target = best.val_score.mean / score.scale
     models = _models(view.records)
     seeds = _seeds(models)
     grids = tuple(tuple(model.runs[seed] for model in models.values() if not model.is_mgu) for seed in seeds)
     mgu = summary.best_mgu.model_name if summary.best_mgu else ""
     hardened = summary.hardened.row.model_name if summary.hardened else ""
     return SearchCosts(
+        score=score,
         rows=(
-            *(_model(name, [model.runs[seed] for seed in seeds], target) for name, model in models.items()),
-            *(_search(name, grids, target) for name in names),
+            *(_model(name, [model.runs[seed] for seed in seeds], target, score) for name, model in models.items()),
+            *(_search(name, grids, target, score) for name in names),
         ),
         target=best.val_score.mean,
         seeds=tuple(seeds),
@@ -104,7 +109,9 @@ def search_costs(view: StudyView, rivals: Iterable[str]) -> SearchCosts:
         mgu=mgu,
         hardened=hardened,
         against=tuple(
-            _against(name, models[name].runs, models[best.model_name].runs, grids) for name in (mgu, hardened) if name
+            _against(name, models[name].runs, models[best.model_name].runs, grids, score)
+            for name in (hardened, mgu)
+            if name
         ),
     )
 
@@ -149,17 +156,17 @@ def _seeds(models: Mapping[str, _Model]) -> list[int]:
     return sorted(set[int].intersection(*(set(model.runs) for model in models.values())))
 
 
-def _model(name: str, runs: Sequence[Run], target: float) -> SearchCost:
+def _model(name: str, runs: Sequence[Run], target: float, score: Score) -> SearchCost:
     outcomes = [Outcome(run.total_s, run.reached_s(target), run if run.finished else None) for run in runs]
-    return _row(name, "model", "trained alone", outcomes)
+    return _row(name, "model", "trained alone", outcomes, score)
 
 
-def _search(name: str, grids: _Grids, target: float) -> SearchCost:
+def _search(name: str, grids: _Grids, target: float, score: Score) -> SearchCost:
     strategy = STRATEGIES[name]
     if strategy.missing:
         return SearchCost(name, "search", strategy.about, missing=strategy.missing)
     expected = fmean(expected_reached_s(runs, target) for runs in grids) if name == "random" else None
-    return _row(name, "search", strategy.about, _outcomes(strategy, grids, target), expected)
+    return _row(name, "search", strategy.about, _outcomes(strategy, grids, target), score, expected)
 
 
 @lru_cache(maxsize=len(STRATEGIES))  # the files and the terminal show the same, and Optuna takes seconds
@@ -167,7 +174,9 @@ def _outcomes(strategy: Strategy, grids: _Grids, target: float) -> list[Outcome]
     return [strategy.replay(runs, target, seed) for runs in grids for seed in range(strategy.replays)]
 
 
-def _row(name: str, kind: str, about: str, outcomes: Sequence[Outcome], expected_s: float | None = None) -> SearchCost:
+def _row(
+    name: str, kind: str, about: str, outcomes: Sequence[Outcome], score: Score, expected_s: float | None = None
+) -> SearchCost:
     picks = [outcome.pick for outcome in outcomes if outcome.pick]
     return SearchCost(
         name,
@@ -177,23 +186,24 @@ def _row(name: str, kind: str, about: str, outcomes: Sequence[Outcome], expected
         cost_s=Spread.of(outcome.cost_s for outcome in outcomes),
         to_target_s=Spread.of(outcome.reached_s for outcome in outcomes),
         reached=fmean(outcome.reached_s < inf for outcome in outcomes),
-        val_score=Spread.of(100 * run.val_score for run in picks if run.val_score is not None),
-        test_score=Spread.of(100 * run.test_score for run in picks if run.test_score is not None),
+        val_score=Spread.of(score.scale * run.val_score for run in picks if run.val_score is not None),
+        test_score=Spread.of(score.scale * run.test_score for run in picks if run.test_score is not None),
         expected_s=expected_s,
     )
 
 
-def _against(name: str, runs: Mapping[int, Run], plain: Mapping[int, Run], grids: _Grids) -> Against:
+def _against(name: str, runs: Mapping[int, Run], plain: Mapping[int, Run], grids: _Grids, score: Score) -> Against:
     mean_cell_s = fmean(run.total_s for cells in grids for run in cells)
     both = sorted(runs.keys() & plain.keys())
     return Against(
         name,
-        val_points=_paired((seed, runs[seed].val_score, plain[seed].val_score, 100) for seed in both),
-        test_points=_paired((seed, runs[seed].test_score, plain[seed].test_score, 100) for seed in both),
+        val_score=_paired((seed, runs[seed].val_score, plain[seed].val_score, score.scale) for seed in both),
+        test_score=_paired((seed, runs[seed].test_score, plain[seed].test_score, score.scale) for seed in both),
         cost_s=_paired((seed, runs[seed].total_s, plain[seed].total_s, 1) for seed in both),
         break_even=fmean(run.total_s for run in runs.values()) / mean_cell_s,
     )
 
 
 def _paired(pairs: Iterable[tuple[int, float | None, float | None, float]]) -> Paired | None:
-    return Paired.of([(seed, scale * (a - b)) for seed, a, b, scale in pairs if a is not None and b is not None])
+    known = ((seed, scale * (a - b)) for seed, a, b, scale in pairs if a is not None and b is not None)
+    return Paired.of([(seed, difference) for seed, difference in known if isfinite(difference)])

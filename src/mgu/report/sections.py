@@ -1,16 +1,16 @@
 """The sections of a report, in order: each has a template of its name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mgu.report.words import SCORE
+from mgu.report.score import Score
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page: its template's name, which is its anchor too, its title, and what of the content it is
-    left out without, where it needs anything."""
+    """A section of the page: its template's name, which is its anchor too, its title, which may name the score, and
+    what of the content it is left out without, where it needs anything."""
 
     name: str
     title: str
@@ -18,7 +18,7 @@ class Section:
 
 
 SECTIONS = (
-    Section("cost", f"{SCORE.capitalize()} and cost"),
+    Section("cost", "{score} and cost"),
     Section("models", "The models, best first"),
     Section("facts", "What the answer rests on"),
     Section("answers", "Test metrics"),
@@ -32,6 +32,8 @@ SECTIONS = (
 )
 
 
-def sections(content: Mapping[str, Any]) -> list[Section]:
+def sections(content: Mapping[str, Any], score: Score) -> list[Section]:
     """Those that the content has something for."""
-    return [section for section in SECTIONS if not section.needs or content[section.needs]]
+    name = score.name.capitalize()
+    shown = (section for section in SECTIONS if not section.needs or content[section.needs])
+    return [replace(section, title=section.title.format(score=name)) for section in shown]

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from mgu.history import ALONE_CORES, Flops
 from mgu.report import units
+from mgu.report.figures import UNKNOWN
 from mgu.report.spending import Kind, Spending, Spent
 from mgu.report.summary import Summary
-from mgu.report.words import UNKNOWN, Column, seconds
+from mgu.report.words import Column, seconds
 
 METHOD = (
     "The clock is the system's monotonic one, read with the device synchronised. It runs from the first touch of the "

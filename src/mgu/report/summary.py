@@ -1,27 +1,16 @@
-"""What is known of a study in numbers. Accuracies are in per cent, margins in points."""
+"""What is known of a study in numbers. Scores and margins are as the study's ``Score`` shows them: accuracies in per
+cent and points, R² as plain numbers."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from math import isnan
 
-
-@dataclass(frozen=True)
-class MeanSd:
-    """A mean over seeds, and the sample standard deviation, which a single seed does not have."""
-
-    mean: float
-    sd: float | None
-
-    @classmethod
-    def of(cls, figures: Iterable[float]) -> "MeanSd | None":
-        """Those of the figures; None where there are none."""
-        known = list(figures)
-        return cls(fmean(known), stdev(known) if len(known) > 1 else None) if known else None
+from mgu.report.figures import MeanSd
+from mgu.report.score import Score
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model over its seeds. Accuracies are over its ``seeds`` finished trials of ``trials``; ``tts_s`` is the mean
+    """One model over its seeds. Scores are over its ``seeds`` finished trials of ``trials``; ``tts_s`` is the mean
     over those that ended, however they ended. ``rank`` is None where none finished. ``status`` is the one its trials
     share, or how many have which ("2 finished, 1 diverged"). ``missed`` of its trials diverged or failed. ``val_loss``
     is the mean validation loss of the best epochs, ``latency_s`` the mean seconds of a batch in evaluation mode. The
@@ -66,26 +55,29 @@ class Cost:
 
 @dataclass(frozen=True)
 class Margin:
-    """Accuracy of the best MGU model minus that of the best plain one, in points, at each seed that both finished."""
+    """Score of one model minus that of another at each seed that both finished."""
 
     by_seed: tuple[tuple[int, float], ...]
 
     @property
     def mean(self) -> float | None:
-        return fmean(points for _, points in self.by_seed) if self.by_seed else None
+        """The mean over the seeds; None where there are none, and where infinite ones have no mean."""
+        mean = sum(difference for _, difference in self.by_seed) / len(self.by_seed) if self.by_seed else None
+        return None if mean is None or isnan(mean) else mean
 
 
 @dataclass(frozen=True)
 class Hardened:
     """The plain network that the best MGU model was hardened to: its row, what it cost with the soft epochs before it,
-    its margins over the best plain model and its change from the soft one, after which epochs it was hardened, how many
-    times its latency the soft network's is, and, at the seeds where it ended below the soft one, what was said when its
-    gates were decided."""
+    its margins over the best plain model (``case_margin`` of the accuracy on the test split's cases) and its change
+    from the soft one, after which epochs it was hardened, how many times its latency the soft network's is, and, at the
+    seeds where it ended below the soft one, what was said when its gates were decided."""
 
     row: Row
     cost: Cost | None
     val_margin: Margin
     test_margin: Margin
+    case_margin: Margin
     val_change: Margin
     test_change: Margin
     after_epochs: tuple[int, ...]
@@ -106,14 +98,16 @@ class RivalResult:
 
 @dataclass(frozen=True)
 class Summary:
-    """A study in numbers. ``rows`` are best first by mean validation accuracy, of equals the one with the lower
-    validation loss; then the models that missed a seed (diverged or failed), those none of whose trials finished, and
-    those none of whose trials ended. Costs and the speed-up are over the seeds that both sides have. ``ties`` is how
-    many plain models are as accurate as the best one, itself counted. ``best_mgu`` and ``best_plain`` are the two
-    compared; ``all_mgu_cost`` is of all MGU models together, since picking one of several is a search too. ``hardened``
-    is what the best MGU model was hardened to, a row of its own. ``trained_rivals`` have rows too, and are neither
-    plain models of the grid nor MGU."""
+    """A study in numbers, its scores as ``score`` shows them. ``rows`` are best first by mean validation score, of
+    equals the one with the lower validation loss; then the models that missed a seed (diverged or failed), those none
+    of whose trials finished, and those none of whose trials ended. Costs and the speed-up are over the seeds that both
+    sides have. ``ties`` is how many plain models are as good as the best one, itself counted. ``best_mgu`` and
+    ``best_plain`` are the two compared, by ``val_margin`` and ``test_margin``, and by ``case_margin`` of the accuracy
+    on the test split's ``cases``, None where the data has none; ``all_mgu_cost`` is of all MGU models together, since
+    picking one of several is a search too. ``hardened`` is what the best MGU model was hardened to, a row of its own.
+    ``trained_rivals`` have rows too, and are neither plain models of the grid nor MGU."""
 
+    score: Score
     rows: tuple[Row, ...]
     best_mgu: Row | None
     best_plain: Row | None
@@ -122,6 +116,7 @@ class Summary:
     all_mgu_cost: Cost | None
     val_margin: Margin
     test_margin: Margin
+    case_margin: Margin
     hardened: "Hardened | None"
     trained_rivals: tuple[RivalResult, ...]
     ended: int
@@ -131,12 +126,13 @@ class Summary:
     ties: int
     validation_size: int | None
     test_size: int | None
+    cases: int | None
 
     @property
     def compared(self) -> tuple[Row, ...]:
-        """The best plain model, the best MGU one and what that was hardened to, as far as they have finished."""
+        """What the best MGU model was hardened to, that model and the best plain one, as far as they have finished."""
         hardened = self.hardened.row if self.hardened and self.hardened.row.rank else None
-        return tuple(row for row in (self.best_plain, self.best_mgu, hardened) if row)
+        return tuple(row for row in (hardened, self.best_mgu, self.best_plain) if row)
 
     @property
     def complete(self) -> bool:
@@ -170,12 +166,12 @@ class Summary:
 
     @property
     def margin(self) -> float | None:
-        """The mean of ``val_margin``, in points; None where no seed was finished by both."""
+        """The mean of ``val_margin``; None where no seed was finished by both."""
         return self.val_margin.mean
 
     @property
     def margin_test(self) -> float | None:
-        """The mean of ``test_margin``, in points; None where no seed was finished by both."""
+        """The mean of ``test_margin``; None where no seed was finished by both."""
         return self.test_margin.mean
 
     def speed_up_rival(self, rival: RivalResult) -> float | None:

@@ -1,36 +1,32 @@
-"""Every number of a report, from a study as it stands: trial by trial, and in summary."""
+"""The numbers of a study as it stands, in summary."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from statistics import fmean
-from typing import Any
 
 from mgu.history import Result
-from mgu.report.summary import Cost, Hardened, Margin, MeanSd, RivalResult, Row, Summary
-from mgu.report.trial_cells import ANSWER_COLUMNS, COST_COLUMNS, answer_cells, cost_cells
+from mgu.metrics import metrics
+from mgu.report.figures import MeanSd
+from mgu.report.score import Score, score_of
+from mgu.report.summary import Cost, Hardened, Margin, RivalResult, Row, Summary
 from mgu.study.trained_rivals import title
 from mgu.study.trial import ENDED, Record, StudyView
 
-#: The columns of ``trial_rows``, in order.
-COLUMNS = (
-    "model_name", "layout", "norm", "residual", "model_size", "tts_s", "train_acc", "val_acc", "test_acc", "seed",
-    "status", "train_s", "compile_s", "best_epoch", "epochs", "attempts", "lost_s", "message", "latency_s", "kind",
-    *ANSWER_COLUMNS, *COST_COLUMNS,
-)  # fmt: skip
-
-
-#: So many points below the soft network, a hardened one is warned of.
-LOST = 0.5
+#: A hardened network is warned of where its score, as on record, is so far below the soft one's.
+LOST = 0.005
+#: A figure of a trial that has ended; None where it is not on record.
+Reader = Callable[[Result], float | None]
 
 
 def summarise(view: StudyView) -> Summary:
     """The numbers of a study, whatever part of it has ended."""
+    score = score_of(view)
     models = _by_model(view.records)
     hardened = {name: hardened_records(records) for name, records in models.items()}
-    of_hardened = [_row(records, is_hardened=True) for records in hardened.values() if records]
-    rows = _ranked([*(_row(records) for records in models.values()), *of_hardened])
+    of_hardened = [_row(records, score, is_hardened=True) for records in hardened.values() if records]
+    rows = _ranked([*(_row(records, score) for records in models.values()), *of_hardened])
     best_mgu = next((row for row in rows if row.rank and row.is_mgu and not row.is_hardened), None)
     best_plain = next((row for row in rows if row.rank and row.kind == "plain"), None)
     of_mgu = models.get(best_mgu.model_name, []) if best_mgu else []
@@ -41,69 +37,42 @@ def summarise(view: StudyView) -> Summary:
     data = view.settings.get("data")
     sizes = data if isinstance(data, Mapping) else {}
     return Summary(
+        score=score,
         rows=rows,
         best_mgu=best_mgu,
         best_plain=best_plain,
         grid_cost=_cost(plain, shared),
         mgu_cost=_cost(of_mgu, shared),
         all_mgu_cost=_cost([record for record in view.records if record.trial.is_mgu], shared),
-        val_margin=_margin(of_mgu, of_plain, "val_score"),
-        test_margin=_margin(of_mgu, of_plain, "test_score"),
-        hardened=_hardened(rows, of_mgu, of_plain, shared),
+        val_margin=_margin(of_mgu, of_plain, _reader(score, "val_score")),
+        test_margin=_margin(of_mgu, of_plain, _reader(score, "test_score")),
+        case_margin=_margin(of_mgu, of_plain, _case_accuracy),
+        hardened=_hardened(rows, of_mgu, of_plain, shared, score),
         trained_rivals=_trained_rivals(rows, view.records, plain),
         ended=sum(record.status in ENDED for record in view.records),
         total=len(view.records),
         plain_models=sum(row.kind == "plain" for row in rows),
         grid_size=view.grid_size,
-        ties=sum(_accuracy(row) == _accuracy(best_plain) for row in tied),
+        ties=sum(_mean_score(row) == _mean_score(best_plain) for row in tied),
         validation_size=sizes.get("validation"),
         test_size=sizes.get("test"),
+        cases=_cases(view.records),
     )
 
 
-def trial_rows(view: StudyView) -> list[dict[str, Any]]:
-    """One row a record under ``COLUMNS``, and one a hardened network, None where unknown: best model first, then by
-    seed; not-ended ones last.
-
-    Accuracies are in per cent, to 4 decimals; times in seconds, to 3, latency to 6. ``epochs`` counts those of the
-    history.
-    """
-    place = {row.model_name: i for i, row in enumerate(summarise(view).rows)}
-    records = [*view.records, *(record.hardened for record in view.records if record.hardened)]
-    order = sorted(records, key=lambda r: (r.status not in ENDED, place[r.trial.model_name], r.trial.seed))
-    return [_trial_row(record) for record in order]
+def _cases(records: Iterable[Record]) -> int | None:
+    """How many cases the test split has; None where it has none."""
+    answers = (record.result.test_case_answers for record in records if record.result)
+    return next((sum(map(sum, of_cases.confusion)) for of_cases in answers if of_cases), None)
 
 
-def _trial_row(record: Record) -> dict[str, Any]:
-    result = record.result
-    known = {
-        **{
-            name: getattr(record.trial, name)
-            for name in ("model_name", "layout", "norm", "residual", "model_size", "kind")
-        },
-        **{name: _round(getattr(result, name, None), 3) for name in ("tts_s", "train_s", "compile_s")},
-        "latency_s": _round(result.latency_s if result else None, 6),
-        **{f"{split}_acc": _round(_percent(record, f"{split}_score"), 4) for split in ("train", "val", "test")},
-        "seed": record.trial.seed,
-        "status": record.status,
-        "best_epoch": result.best_epoch if result else None,
-        "epochs": len(result.history) if result else None,
-        "attempts": record.attempts,
-        "lost_s": _round(record.lost_s, 3),
-        "message": result.message if result else None,
-        **answer_cells(result),
-        **cost_cells(result),
-    }
-    return {column: known[column] for column in COLUMNS}
+def _reader(score: Score, name: str) -> Reader:
+    return lambda result: score.shown(getattr(result, name))
 
 
-def _round(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
-
-
-def _percent(record: Record, name: str) -> float | None:
-    fraction = getattr(record.result, name, None)
-    return None if fraction is None else 100 * fraction
+def _case_accuracy(result: Result) -> float | None:
+    """In per cent."""
+    return 100 * metrics(result.test_case_answers).accuracy if result.test_case_answers else None
 
 
 def _by_model(records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -113,7 +82,7 @@ def _by_model(records: Iterable[Record]) -> dict[str, list[Record]]:
     return models
 
 
-def _row(records: Sequence[Record], *, is_hardened: bool = False) -> Row:
+def _row(records: Sequence[Record], score: Score, *, is_hardened: bool = False) -> Row:
     trial = records[0].trial
     times = [result.tts_s for _, result in _ended(records)]
     statuses = Counter(record.status for record in records)
@@ -124,10 +93,10 @@ def _row(records: Sequence[Record], *, is_hardened: bool = False) -> Row:
         missed=statuses["diverged"] + statuses["failed"],
         trials=len(records),
         tts_s=fmean(times) if times else None,
-        train_score=MeanSd.of(_finished(records, "train_score").values()),
-        val_score=MeanSd.of(_finished(records, "val_score").values()),
+        train_score=MeanSd.of(_finished(records, _reader(score, "train_score")).values()),
+        val_score=MeanSd.of(_finished(records, _reader(score, "val_score")).values()),
         val_loss=_val_loss(records),
-        test_score=MeanSd.of(_finished(records, "test_score").values()),
+        test_score=MeanSd.of(_finished(records, _reader(score, "test_score")).values()),
         latency_s=_mean(result.latency_s for _, result in _ended(records)),
         status=_status(statuses),
         is_hardened=is_hardened,
@@ -143,9 +112,10 @@ def _ended(records: Iterable[Record]) -> list[tuple[Record, Result]]:
     return [(record, record.result) for record in records if record.status in ENDED and record.result]
 
 
-def _finished(records: Iterable[Record], name: str) -> dict[int, float]:
-    """The per cent at each seed that finished: a diverged or failed trial is a miss, whatever it reached before."""
-    figures = {record.trial.seed: _percent(record, name) for record in records if record.status == "finished"}
+def _finished(records: Iterable[Record], reader: Reader) -> dict[int, float]:
+    """The figure at each seed that finished: a diverged or failed trial is a miss, whatever it reached before."""
+    results = {record.trial.seed: record.result for record in records if record.status == "finished"}
+    figures = {seed: reader(result) for seed, result in results.items() if result}
     return {seed: figure for seed, figure in figures.items() if figure is not None}
 
 
@@ -160,16 +130,16 @@ def _ranked(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def _merit(row: Row) -> tuple[int, float, float, str]:
-    """Sorts best first; of equally accurate models the one with the lower validation loss, and then by name."""
+    """Sorts best first; of equally good models the one with the lower validation loss, and then by name."""
     loss = inf if row.val_loss is None else row.val_loss
     if row.val_score:
-        return min(row.missed, 1), -_accuracy(row), loss, row.model_name
+        return min(row.missed, 1), -_mean_score(row), loss, row.model_name
     return (3 if row.tts_s is None else 2), 0.0, 0.0, row.model_name
 
 
-def _accuracy(row: Row | None) -> float:
-    """Mean validation accuracy, without what the order of a sum may change in the last digits."""
-    return round(row.val_score.mean, 9) if row and row.val_score else -1.0
+def _mean_score(row: Row | None) -> float:
+    """Mean validation score, without what the order of a sum may change in the last digits."""
+    return round(row.val_score.mean, 9) if row and row.val_score else -inf
 
 
 def _val_loss(records: Sequence[Record]) -> float | None:
@@ -222,24 +192,26 @@ def _missed(record: Record, name: str) -> Record:
 
 
 def _hardened(
-    rows: Sequence[Row], of_mgu: Sequence[Record], of_plain: Sequence[Record], shared: set[int]
+    rows: Sequence[Row], of_mgu: Sequence[Record], of_plain: Sequence[Record], shared: set[int], score: Score
 ) -> Hardened | None:
     records = hardened_records(of_mgu)
     if not records:
         return None
     known = [(record.trial.seed, record.result.hardening) for record in of_mgu if record.result]
     facts = [(seed, hardening) for seed, hardening in known if hardening]
-    val_change = _margin(records, of_mgu, "val_score")
-    worse = {seed for seed, points in val_change.by_seed if points < -LOST}
+    val_score, test_score = _reader(score, "val_score"), _reader(score, "test_score")
+    val_change = _margin(records, of_mgu, val_score)
+    worse = {seed for seed, change in val_change.by_seed if change < -LOST * score.scale}
     return Hardened(
         row=next(row for row in rows if row.model_name == records[0].trial.model_name),
         cost=_cost(records, shared),
-        val_margin=_margin(records, of_plain, "val_score"),
-        test_margin=_margin(records, of_plain, "test_score"),
+        val_margin=_margin(records, of_plain, val_score),
+        test_margin=_margin(records, of_plain, test_score),
+        case_margin=_margin(records, of_plain, _case_accuracy),
         after_epochs=tuple(sorted({hardening.after_epoch for _, hardening in facts})),
         latency_ratio=fmean(hardening.soft_latency_s / hardening.latency_s for _, hardening in facts),
         val_change=val_change,
-        test_change=_margin(records, of_mgu, "test_score"),
+        test_change=_margin(records, of_mgu, test_score),
         warnings=tuple((seed, hardening.warning) for seed, hardening in facts if hardening.warning and seed in worse),
     )
 
@@ -263,6 +235,10 @@ def _rival_result(name: str, rows: Sequence[Row], of_rival: Sequence[Record], pl
     )
 
 
-def _margin(of_mgu: Sequence[Record], of_plain: Sequence[Record], name: str) -> Margin:
-    mgu, plain = _finished(of_mgu, name), _finished(of_plain, name)
-    return Margin(tuple((seed, mgu[seed] - plain[seed]) for seed in sorted(mgu.keys() & plain.keys())))
+def _margin(of_mgu: Sequence[Record], of_plain: Sequence[Record], reader: Reader) -> Margin:
+    mgu, plain = _finished(of_mgu, reader), _finished(of_plain, reader)
+    return Margin(tuple((seed, _difference(mgu[seed], plain[seed])) for seed in sorted(mgu.keys() & plain.keys())))
+
+
+def _difference(figure: float, other: float) -> float:
+    return 0.0 if figure == other else figure - other  # two infinite ones are level

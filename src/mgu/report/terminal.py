@@ -7,14 +7,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from mgu.report import cost_words, words
+from mgu.report import conclusion, cost_words, words
 from mgu.report.search_costs import SearchCosts
 from mgu.report.summary import Row, Summary
 
 #: Columns for which a terminal has no room; the lines below the table name the models that missed a seed.
 _HIDDEN = ("rank", "seeds", "status")
-#: What a narrow terminal goes without, first to go first.
-_SPARE = ("layout", "train_acc, %", "latency", "size", "residual", "norm")
 
 
 def print_summary(summary: Summary, console: Console, costs: SearchCosts | None = None) -> None:
@@ -23,10 +21,11 @@ def print_summary(summary: Summary, console: Console, costs: SearchCosts | None 
     A narrow terminal shows fewer columns and says which are left out; a file or a pipe gets each row whole, on one
     line.
     """
-    columns = [column for column in words.COLUMNS if column.header not in _HIDDEN]
+    columns = [column for column in words.columns(summary.score) if column.header not in _HIDDEN]
+    spares = ("layout", summary.score.header("train"), "latency", "size", "residual", "norm")  # first to go first
     left_out = []
     while console.is_terminal and _width(_table(summary, columns, console), console) > console.width:
-        spare = next((column for name in _SPARE for column in columns if column.header == name), None)
+        spare = next((column for name in spares for column in columns if column.header == name), None)
         if not spare:
             break
         columns.remove(spare)
@@ -36,7 +35,7 @@ def print_summary(summary: Summary, console: Console, costs: SearchCosts | None 
     console.print(table, crop=False)
     lines = {"Left out for want of width": "; ".join(left_out)} if left_out else {}
     of_searches = cost_words.lines(costs) if costs else {}
-    for name, text in (lines | words.facts(summary) | of_searches).items():
+    for name, text in (lines | conclusion.facts(summary) | of_searches).items():
         console.print(_text(f"{name}: {text}", console), soft_wrap=True)
 
 
@@ -63,6 +62,6 @@ def _cell(column: words.Column[Row], row: Row) -> str:
 def _text(text: str, console: Console) -> Text:
     """Text that is not read as markup, in characters that the console can show."""
     if not console.encoding.startswith("utf"):
-        text = text.translate({ord("◀"): "<-", ord("±"): "+-"})
+        text = text.translate({ord("◀"): "<-", ord("±"): "+-", ord("²"): "2"})
         text = text.encode(console.encoding, "replace").decode(console.encoding)
     return Text(text)

@@ -1,12 +1,22 @@
 """What a trial's row of results.csv has of its answers on the test split, and of what the trial took."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from mgu.history import Answers, Result, Usage
+from mgu.history import Answers, Errors, Result, Usage
 from mgu.metrics import metrics
+from mgu.report.score import ACCURACY, R2, Score
 
-#: In per cent, plain means over the classes; the log-loss is in nats.
-ANSWER_COLUMNS = ("test_precision", "test_recall", "test_f1", "test_log_loss")
+_CLASS_METRICS = ("precision", "recall", "f1", "log_loss")
+#: By score. Of classes all is in per cent, plain means over the classes, but the log-loss, which is in nats; errors are
+#: in the target's unit.
+ANSWER_COLUMNS: Mapping[Score, tuple[str, ...]] = {
+    ACCURACY: (
+        *(f"test_{name}" for name in _CLASS_METRICS),
+        *(f"case_{name}" for name in ("accuracy", *_CLASS_METRICS)),
+    ),
+    R2: ("test_mae", "test_rmse"),
+}
 _PARTS, _SOURCES = ("cpu", "ram", "gpu"), ("measured", "estimated")
 _KWH = tuple(f"{part}_{source}_kwh" for part in _PARTS for source in _SOURCES)
 _LOADS = (
@@ -21,12 +31,27 @@ COST_COLUMNS = (
 
 
 def answer_cells(result: Result | None) -> dict[str, Any]:
-    """The cells under ``ANSWER_COLUMNS``, to 4 decimals and the log-loss to 6; None where nothing is on record."""
-    if not result or not isinstance(result.test_answers, Answers):
-        return dict.fromkeys(ANSWER_COLUMNS)
-    macro = metrics(result.test_answers).macro
-    per_cent = (round(100 * figure, 4) for figure in (macro.precision, macro.recall, macro.f1))
-    return dict(zip(ANSWER_COLUMNS, (*per_cent, round(result.test_answers.log_loss, 6)), strict=True))
+    """What is on record of the cells under ``ANSWER_COLUMNS``, to 4 decimals, the log-loss to 6, errors to 6 digits."""
+    known: dict[str, Any] = {}
+    if result and isinstance(result.test_answers, Answers):
+        known |= _class_cells("test", result.test_answers)
+    if result and isinstance(result.test_answers, Errors):
+        known |= {"test_mae": _digits(result.test_answers.mae), "test_rmse": _digits(result.test_answers.rmse)}
+    if result and result.test_case_answers:
+        known |= _class_cells("case", result.test_case_answers)
+    return known
+
+
+def _class_cells(prefix: str, answers: Answers) -> dict[str, Any]:
+    found = metrics(answers)
+    fractions = {
+        "accuracy": found.accuracy,
+        "precision": found.macro.precision,
+        "recall": found.macro.recall,
+        "f1": found.macro.f1,
+    }
+    per_cent = {f"{prefix}_{name}": round(100 * fraction, 4) for name, fraction in fractions.items()}
+    return per_cent | {f"{prefix}_log_loss": round(answers.log_loss, 6)}
 
 
 def cost_cells(result: Result | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Quantities as text, to three digits, with the prefix that keeps them short."""
 
 from mgu.history import Flops
-from mgu.report.words import UNKNOWN
+from mgu.report.figures import UNKNOWN
 
 _PREFIXES = (("n", 1e-9), ("µ", 1e-6), ("m", 1e-3), ("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
 

@@ -51,6 +51,7 @@ def tpe(runs: Sequence[Run], target: float, seed: int) -> Outcome:
 
     cells = {(run.layout, run.norm, run.residual): run for run in runs}
     budget = ceil(BUDGET * len(cells))
+    worst = min([0.0, *(run.val_score for run in runs if run.val_score is not None)])
     options = [list(dict.fromkeys(values)) for values in zip(*cells, strict=True)]
     trained: dict[str, Run] = {}
     with _quiet():
@@ -63,7 +64,7 @@ def tpe(runs: Sequence[Run], target: float, seed: int) -> Outcome:
             run = cells.get((asked[0], asked[1], asked[2]))
             if run:
                 trained[run.name] = run
-            study.tell(trial, (run.val_score if run else None) or 0.0)
+            study.tell(trial, worst if run is None or run.val_score is None else run.val_score)
             if len(trained) == budget:
                 break
     return paid(whole(trained.values()), target)

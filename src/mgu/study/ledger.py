@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from filelock import FileLock, Timeout
 
@@ -148,8 +150,9 @@ def read_study(folder: Path) -> StudyView:
     """
     if not (folder / FILE).is_file():
         raise InputError(f"{folder}: no study here ({FILE} is missing); give the folder that a study was written to")
-    with _connect(folder) as connection:
-        return _view(connection)
+    with _opened(f"{(folder / FILE).resolve().as_uri()}?mode=ro") as connection:
+        begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'trials'").fetchone()
+        return _view(connection) if begun else StudyView({}, {})  # its first process has just made the file
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -169,17 +172,25 @@ def _check_same(folder: Path, stored: Mapping[str, Any], settings: Mapping[str, 
 
 @contextmanager
 def _connect(folder: Path) -> Iterator[sqlite3.Connection]:
-    try:
-        connection = sqlite3.connect(folder / FILE)
-    except sqlite3.OperationalError as error:
-        raise InputError(f"{folder / FILE}: cannot be opened ({error})") from None
-    try:
+    with _opened((folder / FILE).resolve().as_uri()) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(_SCHEMA)
         yield connection
+
+
+@contextmanager
+def _opened(uri: str) -> Iterator[sqlite3.Connection]:
+    """The ledger at a URI, whose errors are clear ones."""
+    path = Path(url2pathname(urlsplit(uri).path))
+    try:
+        connection = sqlite3.connect(uri, uri=True)
+    except sqlite3.OperationalError as error:
+        raise InputError(f"{path}: cannot be opened ({error})") from None
+    try:
+        yield connection
     except sqlite3.DatabaseError as error:
-        raise InputError(f"{folder / FILE}: not a readable ledger, or not writable ({error})") from error
+        raise InputError(f"{path}: not a readable ledger, or not writable ({error})") from error
     finally:
         connection.close()
 

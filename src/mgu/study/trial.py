@@ -144,6 +144,13 @@ class StudyView:
         space = self.settings.get("space")
         return len(space.get("layouts", ())) * len(space.get("cells", ())) if isinstance(space, Mapping) else 0
 
+    @property
+    def task(self) -> str:
+        """What the networks are to do: "regression" where the settings say so, else "classification"."""
+        data = self.settings.get("data")
+        is_regression = isinstance(data, Mapping) and data.get("task") == "regression"
+        return "regression" if is_regression else "classification"
+
 
 def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What makes two studies the same: all settings by dotted name, but what the data and its classes are called, and
