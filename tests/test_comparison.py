@@ -25,7 +25,7 @@ from mgu.report.tables import summarise
 from mgu.spaces import load_space, parse_space
 from mgu.study.ledger import read_study
 from mgu.torch import build_network, count_weights, explain
-from mgu.training import Recipe, fit, framework_of
+from mgu.training import Recipe, fit, framework_of, torch_learner
 from mgu.training.samples import on_device
 
 SPACE = parse_space(
@@ -119,7 +119,7 @@ def test_a_trial_with_gates_is_explained_on_validation_samples_after_its_result_
         return explain(*arguments)
 
     monkeypatch.setattr(saving, "EXPLAINED_ON", 20)
-    monkeypatch.setattr(saving, "explain", explaining)
+    monkeypatch.setattr(torch_learner, "explain", explaining)
     comparison.run(tmp_path, comparison.trials([0], ["TINY_001", "TINY_MGU_*"]), Silent())
     assert statuses == ["finished", "finished"]
     assert [path.parent.name for path in tmp_path.rglob("diagnosis.*")] == ["TINY_MGU_001-seed0"] * 2

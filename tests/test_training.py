@@ -78,7 +78,7 @@ def test_the_best_epoch_is_restored_and_patience_ends_the_run(data, monkeypatch)
     seen = []
 
     def evaluate(self, samples):
-        return self.predict(samples).mean().item(), next(scripted)
+        return self.learner.predict(samples).mean().item(), next(scripted)
 
     def predict(self, samples):
         seen.append({name: value.clone() for name, value in self.network.state_dict().items()})
@@ -277,7 +277,7 @@ def test_a_run_that_stops_before_is_hardened_as_it_was_then(data, monkeypatch):
 def test_the_history_has_the_gates_means_and_recording_them_changes_nothing(data, monkeypatch, gates):
     unit, recipe = {"gates": gates}, Recipe(epochs=3, batch_size=32)
     recorded = fit(MGU, data, recipe, seed=1, unit=unit)
-    monkeypatch.setattr(run, "gate_means", lambda network, x: {})
+    monkeypatch.setattr(torch_learner, "gate_means", lambda network, x: {})
     without = fit(MGU, data, recipe, seed=1, unit=unit)
     for one, two in zip(recorded.network.state_dict().values(), without.network.state_dict().values(), strict=True):
         assert torch.equal(one, two)
@@ -484,7 +484,7 @@ def test_on_a_gpu_convolutions_would_be_cudnns(data, monkeypatch):
     seen = []
     step = TorchLearner._step
     monkeypatch.setattr(
-        Run, "_step", lambda self, x, y: (seen.append(torch.backends.cudnn.enabled), step(self, x, y))[1]
+        TorchLearner, "_step", lambda self, x, y: (seen.append(torch.backends.cudnn.enabled), step(self, x, y))[1]
     )
     before = torch.backends.cudnn.enabled
     fit(PLAIN, data, Recipe(epochs=1))
