@@ -17,6 +17,7 @@ FLOORS = {
     "layouts": 0,
     "spaces": 0,
     "diagnosis": 1,
+    "hardening": 1,
     "history": 1,
     "data": 2,
     "keras": 2,
@@ -38,6 +39,8 @@ FLOORS = {
 NEIGHBOURS = {
     ("layouts", "errors"),
     ("wiring", "errors"),
+    ("hardening", "diagnosis"),
+    ("hardening", "history"),
     ("spaces", "errors"),
     ("spaces", "layouts"),
     ("spaces", "wiring"),

@@ -7,7 +7,11 @@ except ModuleNotFoundError as error:
         raise
     raise ModuleNotFoundError('mgu.keras needs Keras: pip install "mgu[keras]"', name="keras") from None
 
+from mgu.hardening import Hardened
+from mgu.keras.explain import explain
 from mgu.keras.gates import GATES, GatingUnit
+from mgu.keras.harden import harden
+from mgu.keras.latency import compare_latency
 from mgu.keras.network import build_network
 from mgu.keras.unit import ACTIVATIONS, OPERATIONS, ChainBlock, MultiGatedUnit
 from mgu.keras.weights import load_weights, save_weights
@@ -18,8 +22,12 @@ __all__ = [
     "OPERATIONS",
     "ChainBlock",
     "GatingUnit",
+    "Hardened",
     "MultiGatedUnit",
     "build_network",
+    "compare_latency",
+    "explain",
+    "harden",
     "load_weights",
     "save_weights",
 ]
