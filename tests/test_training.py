@@ -378,7 +378,7 @@ def test_every_thread_takes_denormal_numbers_for_0_or_a_warning_says_that_some_d
 
 def test_warming_up_changes_nothing_of_the_run(data, monkeypatch):
     warm = fit(PLAIN, data, Recipe(epochs=2)).result
-    monkeypatch.setattr(TorchLearner, "warm_up", lambda self: None)
+    monkeypatch.setattr(TorchLearner, "warm_up", lambda self, *evaluated: None)
     cold = fit(PLAIN, data, Recipe(epochs=2)).result
     assert [e.val_loss for e in warm.history] == [e.val_loss for e in cold.history]
 

@@ -16,13 +16,14 @@ from torch import Tensor
 from mgu.diagnosis import Diagnosis
 from mgu.errors import InputError
 from mgu.files import write_whole
+from mgu.hardening import Hardened
 from mgu.history import Decision, Flops
 from mgu.keras import build_network
 from mgu.keras.explain import explain, gate_means
-from mgu.keras.harden import Hardened, compare, decide
-from mgu.keras.latency import compare_latency, latency
+from mgu.keras.harden import compare, decide
+from mgu.keras.latency import compare_latency
 from mgu.spaces import Architecture
-from mgu.training.learner import Loss, Setting
+from mgu.training.learner import Learner, Loss, Setting
 from mgu.training.operations import Operations
 from mgu.training.samples import EVALUATION_BATCH, Samples, Shuffled
 from mgu.training.tasks import Classification
@@ -54,6 +55,7 @@ class KerasLearner:
             metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")] if classifies else [],
             jit_compile=JIT_COMPILE[self.recipe.compile],
         )
+        network.optimizer.build(network.trainable_variables)
 
     @classmethod
     def built(
@@ -74,13 +76,14 @@ class KerasLearner:
     def size(self) -> int:
         return int(self.network.count_params())
 
-    def warm_up(self) -> None:
-        """Take a step of each batch size and an evaluation, which compile, and put all variables back."""
+    def warm_up(self, *evaluated: Samples) -> None:
+        """Take a step of each batch size and predict, which compile, and put all variables back."""
         rows = [torch.arange(size) for size in dict.fromkeys(self.batches.sizes)]
         variables = [*self.network.variables, *self.network.optimizer.variables]
         before = [np.array(variable.numpy()) for variable in variables]
         self._fit(rows)
-        self.predict(self.samples.first(EVALUATION_BATCH))
+        for samples in evaluated:
+            self.predict(samples)
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
 
@@ -115,7 +118,7 @@ class KerasLearner:
         raise InputError("the operations of Keras's networks are not counted")
 
     def latency_s(self, samples: Samples, rounds: int) -> float:
-        return latency(self.network, _last(samples.x), rounds)
+        return compare_latency({"own": self.network}, _last(samples.x), rounds)["own"]
 
     def latencies_s(self, other: keras.Model, samples: Samples, rounds: int) -> tuple[float, float]:
         found = compare_latency({"own": self.network, "other": other}, _last(samples.x), rounds)
@@ -128,7 +131,9 @@ class KerasLearner:
         keras.utils.set_random_seed(self.setting.seed)
         return KerasLearner(model, self.setting, self.samples, done), decisions
 
-    def compared(self, hard: "KerasLearner", decisions: tuple[Decision, ...], samples: Samples, loss: Loss) -> Hardened:
+    def compared(
+        self, hard: Learner, decisions: tuple[Decision, ...], samples: Samples, loss: Loss
+    ) -> Hardened[keras.Model]:
         return compare(self.network, hard.network, decisions, [_labelled(samples)], _of_arrays(loss))
 
     def explained(self, samples: Samples, loss: Loss) -> Diagnosis:
@@ -154,7 +159,7 @@ class KerasLearner:
         return {name: float(value) for name, (value,) in history.items()}
 
 
-class _Batches(keras.utils.PyDataset):
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """One epoch's batches of samples, by their rows."""
 
     def __init__(self, x: Array, y: Array, rows: Sequence[Array]) -> None:
@@ -178,11 +183,11 @@ def _labelled(samples: Samples) -> tuple[Array, Array]:
 
 
 def _of_arrays(loss: Loss) -> Callable[[Any, Any], float]:
-    """A loss of tensors as one of a Keras network's outputs."""
+    """A loss of tensors as Keras takes one: of the truth and of a network's outputs."""
 
-    def of_arrays(outputs: Any, y: Any) -> float:
-        answered = np.array(keras.ops.convert_to_numpy(outputs), np.float32)
-        return loss(torch.from_numpy(answered), torch.from_numpy(np.asarray(y))).item()
+    def of_arrays(y: Any, outputs: Any) -> float:
+        answered, truth = (np.array(keras.ops.convert_to_numpy(values)) for values in (outputs, y))
+        return loss(torch.from_numpy(answered).float(), torch.from_numpy(truth)).item()
 
     return of_arrays
 

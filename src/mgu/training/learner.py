@@ -56,8 +56,9 @@ class Learner(Protocol):
     def size(self) -> int:
         """How many weights the network has, running statistics included."""
 
-    def warm_up(self) -> None:
-        """Do all that only first steps cost, and undo what it did to the network."""
+    def warm_up(self, *evaluated: Samples) -> None:
+        """Do all that only first steps cost, and first predictions for the samples, and undo what it did to the
+        network."""
 
     def train(self) -> tuple[float, float]:
         """One epoch of training steps: its running mean loss, and the sum of what the task scores."""

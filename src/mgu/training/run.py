@@ -71,7 +71,7 @@ class Run:
         ``snapshot`` is then the run as it was after epoch ``snapshot_after``, or its last one where it ended before.
         """
         with self.compile_clock.running():
-            self.learner.warm_up()
+            self.learner.warm_up(self.validation, self.test)
         finished = self.fit(on_epoch, snapshot_after)
         answered = self.learner.predict(self.test) if finished else None
         tts_s = self.train_clock.now() - self.begun - self.apart_s

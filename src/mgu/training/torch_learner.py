@@ -14,15 +14,16 @@ from torch import Tensor, nn
 
 from mgu.diagnosis import Diagnosis
 from mgu.files import write_whole
+from mgu.hardening import Hardened
 from mgu.history import Decision, Flops
 from mgu.spaces import Architecture
 from mgu.torch import export
 from mgu.torch.explain import explain, gate_means
 from mgu.torch.flops import forward_flops
-from mgu.torch.harden import Hardened, compare, decide
+from mgu.torch.harden import compare, decide
 from mgu.torch.latency import compare_latency, latency
 from mgu.torch.network import build_network, count_weights
-from mgu.training.learner import Loss, Setting
+from mgu.training.learner import Learner, Loss, Setting
 from mgu.training.operations import Operations, count_operations
 from mgu.training.samples import Samples, Shuffled, autocast, outputs, predict
 
@@ -63,7 +64,7 @@ class TorchLearner:
     def size(self) -> int:
         return count_weights(self.network)
 
-    def warm_up(self) -> None:
+    def warm_up(self, *evaluated: Samples) -> None:
         """Compile where the recipe says so, and take a step of each batch size."""
         x, y = self.samples.x, self.samples.y
         with self._undone():
@@ -122,7 +123,9 @@ class TorchLearner:
         torch.manual_seed(self.setting.seed)
         return TorchLearner(model, self.setting, self.samples, done), decisions
 
-    def compared(self, hard: "TorchLearner", decisions: tuple[Decision, ...], samples: Samples, loss: Loss) -> Hardened:
+    def compared(
+        self, hard: Learner, decisions: tuple[Decision, ...], samples: Samples, loss: Loss
+    ) -> Hardened[nn.Module]:
         with self._autocast():
             return compare(self.network, hard.network, decisions, list(samples.batches(len(samples))), loss)
 
