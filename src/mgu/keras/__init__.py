@@ -8,6 +8,7 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError('mgu.keras needs Keras: pip install "mgu[keras]"', name="keras") from None
 
 from mgu.hardening import Hardened
+from mgu.keras.callbacks import GateHistory, GateWarning
 from mgu.keras.explain import explain
 from mgu.keras.gates import GATES, GatingUnit
 from mgu.keras.harden import harden
@@ -21,6 +22,8 @@ __all__ = [
     "GATES",
     "OPERATIONS",
     "ChainBlock",
+    "GateHistory",
+    "GateWarning",
     "GatingUnit",
     "Hardened",
     "MultiGatedUnit",

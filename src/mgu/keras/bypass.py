@@ -57,7 +57,8 @@ def shortcut(wrapped: Wrapped) -> layers.Layer:
     steps = [step for step in (_pool(wrapped), _projection(wrapped)) if step is not None]
     if len(steps) == 1:
         return steps[0]
-    return Steps(steps, dtype=wrapped.dtype) if steps else layers.Identity(dtype=wrapped.dtype)
+    # Keras cannot write an Identity with a policy into a configuration; one with the policy's name it can.
+    return Steps(steps, dtype=wrapped.dtype) if steps else layers.Identity(dtype=wrapped.dtype.name)
 
 
 def _pool(wrapped: Wrapped) -> layers.Layer | None:
