@@ -50,8 +50,9 @@ def _keras() -> Framework:
     except ModuleNotFoundError as error:
         raise InputError(f'--framework keras needs {error.name}: pip install "mgu[keras]"') from None
     backend = keras.backend.backend()
-    # Keras places its networks itself, on its GPU where it has one.
-    devices = ("cuda",) if keras.distribution.list_devices("gpu") else ("cpu",)
+    # Keras places its networks itself, on its GPU where it has one, and lists devices for all backends but torch.
+    on_gpu = torch.cuda.is_available() if backend == "torch" else "cpu:0" not in keras.distribution.list_devices()
+    devices = ("cuda",) if on_gpu else ("cpu",)
     return Framework(f"keras on {backend}", KerasLearner.built, {"keras": keras.version()}, devices)
 
 
