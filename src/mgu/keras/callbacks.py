@@ -19,9 +19,9 @@ class GateHistory(keras.callbacks.Callback):
     """Record the mean of each gate after each epoch, and warn of what deserves attention when training ends.
 
     ``x`` is a sample of inputs, (samples, ...), on which the gates are looked at in evaluation mode; some hundred will
-    do. ``history`` has, for each epoch, the means by unit and gate, as ``mgu.torch.explain.gate_means`` has them; a
-    further ``fit`` goes on in it. The means are also in the epoch's logs, as "gates/unit.gate", and so in what ``fit``
-    returns and in what callbacks behind this one write, such as TensorBoard's.
+    do. ``history`` has, for each epoch, the means by unit and gate, as ``gate_means`` has them; a further ``fit`` goes
+    on in it. The means are also in the epoch's logs, as "gates/unit.gate", and so in what ``fit`` returns and in what
+    callbacks behind this one write, such as TensorBoard's.
 
     When training ends, ``diagnosis`` is what ``explain`` says of the sample, and each of its alarms a ``GateWarning``.
     With ``labels`` it has the losses with each gate switched, by the loss that the model was compiled with; the alarm

@@ -3,10 +3,12 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 from mgu.errors import InputError
 from mgu.keras.plain_block import PLAIN, plain_block
+from mgu.keras.samples import as_array
 from mgu.keras.unit import ChainBlock
 
 
@@ -96,4 +98,5 @@ def _copy_state(original: layers.Layer, copy: layers.Layer) -> None:
     for before, after in zip(_parts(original), _parts(copy), strict=True):
         state: dict[str, Any] = {}
         before.save_own_variables(state)
-        after.load_own_variables(state)
+        # Copies, since JAX takes a model's own arrays for the results of a step.
+        after.load_own_variables({name: np.array(as_array(value)) for name, value in state.items()})
