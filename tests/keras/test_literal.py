@@ -11,6 +11,8 @@ from keras import layers
 import keras_backend
 from mgu.keras import MultiGatedUnit
 
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it is timed on TensorFlow")
+
 PAPERS = {"gates": "replica", "bypass": "replica", "prior": "neutral"}
 
 

@@ -56,8 +56,8 @@ class BatchNorm(layers.BatchNormalization):
 def moments(x: Any, axes: Sequence[int]) -> tuple[Any, Any]:
     """Mean and biased variance over some axes, which stay with length one.
 
-    Its gradient is one multiplication and addition for each value, g_x = 2 g_var / n (x - mean) + g_mean / n; that of
-    the formula, as TensorFlow finds it, goes over the data eight times.
+    Its gradient g_x = 2 g_var / n (x - mean) + g_mean / n is given, as one multiplication and one addition for each
+    value: what TensorFlow derives goes over the data several times as often.
     """
 
     @ops.custom_gradient
