@@ -1,5 +1,7 @@
 """One forward and backward pass of a Keras layer, on whichever backend this process has."""
 
+from functools import lru_cache
+
 import keras
 import numpy as np
 
@@ -48,19 +50,25 @@ def _tensorflow(layer, x, cotangent, training):
 def _jax(layer, x, cotangent, training):
     import jax
 
-    def run(x, weights):
-        output, state = layer.stateless_call(
-            weights, [v.value for v in layer.non_trainable_variables], x, training=training
-        )
-        return (output * cotangent).sum(), (output, state)
-
-    weights = [variable.value for variable in layer.trainable_variables]
-    (of_x, of_weights), (output, state) = jax.jit(jax.grad(run, argnums=(0, 1), has_aux=True))(
-        jax.numpy.asarray(x), weights
+    weights, state = (
+        [one.value for one in kind] for kind in (layer.trainable_variables, layer.non_trainable_variables)
     )
+    (of_x, of_weights), (output, state) = _jax_pass(layer, training)(jax.numpy.asarray(x), weights, state, cotangent)
     for variable, value in zip(layer.non_trainable_variables, state, strict=True):
         variable.assign(value)
     return to_numpy(output), [to_numpy(value) for value in (of_x, *of_weights)]
+
+
+@lru_cache(maxsize=1)
+def _jax_pass(layer, training):
+    """The pass, compiled; kept for a layer that is run several times."""
+    import jax
+
+    def run(x, weights, state, cotangent):
+        output, state = layer.stateless_call(weights, state, x, training=training)
+        return (output * cotangent).sum(), (output, state)
+
+    return jax.jit(jax.grad(run, argnums=(0, 1), has_aux=True))
 
 
 def _torch(layer, x, cotangent, training):

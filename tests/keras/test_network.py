@@ -39,6 +39,7 @@ def printed(size, printed_size, unit):
     return f"{round(size / unit, 2):g}" == f"{float(printed_size):g}"
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="nothing is computed: one backend is enough")
 @pytest.mark.parametrize(("data", "column", "unit"), [("mnist", "model_size_K", 1e3), ("cifar10", "model_size_M", 1e6)])
 def test_all_published_sizes_to_the_printed_digit(data, column, unit):
     space = load_space(data)

@@ -1,7 +1,9 @@
 """Whole networks of either half with the same weights: the grid's cells and the MGU network."""
 
+import itertools
 import math
 
+import keras
 import numpy as np
 import pytest
 import torch
@@ -17,8 +19,12 @@ SHAPES = {"images": (2, 11, 13), "features": (7,)}
 CELLS = [Cell(norm, residual) for norm in CELL_NORMS for residual in (False, True)]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("cell", [None, *CELLS], ids=str)
+#: JAX compiles for every shape: each cell with one of the two.
+CASES = list(itertools.product([None, *CELLS], SHAPES))
+CASES = [case for i, case in enumerate(CASES) if i % 4 in (0, 3)] if keras.backend.backend() == "jax" else CASES
+
+
+@pytest.mark.parametrize(("cell", "shape"), CASES, ids=str)
 def test_a_network_is_the_other_halfs(cell, shape, tmp_path):
     shape = SHAPES[shape]
     architecture = Architecture(Layout(3, 1, 2, math.inf, 1.5), cell, dropout=0.0, start_filters=4)

@@ -92,38 +92,42 @@ def assert_near(found, expected, tolerance):
 
 
 def assert_one_unit(layer, tmp_path, **options):
-    """Train mode: output, gradients by the input and each weight, running statistics; then evaluation with these."""
+    """Output and gradients by the input and each weight, in training, and in evaluation with the running statistics
+    that it has moved."""
     first, second, x, order = both(layer, tmp_path, **options)
-    tensor = torch.from_numpy(x).requires_grad_()
-    output = first(tensor)
-    cotangent = np.random.default_rng(1).normal(size=output.shape).astype("float32")
-    (output * torch.from_numpy(cotangent)).sum().backward()
-    found, (of_x, *of_weights) = keras_backend.gradients(second, order(x), order(cotangent), training=True)
-    assert_near(found, order(output.detach().numpy()), OUTPUT)
-    assert_near(of_x, order(tensor.grad.numpy()), GRADIENT)
     entries = {id(entry.variable): entry for entry in keras_entries(second)}
-    weights = {name: value.grad for name, value in first.named_parameters()}
-    assert len(weights) == len(of_weights)
-    for variable, gradient in zip(second.trainable_variables, of_weights, strict=True):
-        entry = entries[id(variable)]
-        expected = weights[entry.name]
-        assert_near(entry.there(gradient), np.zeros(gradient.shape) if expected is None else expected.numpy(), GRADIENT)
-    with torch.no_grad():
-        expected = first.eval()(tensor)
-    assert_near(keras_backend.output(second, order(x)), order(expected.numpy()), OUTPUT)
+    for training in (True, False):
+        tensor = torch.from_numpy(x).requires_grad_()
+        first.train(training).zero_grad()
+        output = first(tensor)
+        cotangent = np.random.default_rng(1).normal(size=output.shape).astype("float32")
+        (output * torch.from_numpy(cotangent)).sum().backward()
+        found, (of_x, *of_weights) = keras_backend.gradients(second, order(x), order(cotangent), training)
+        assert_near(found, order(output.detach().numpy()), OUTPUT)
+        assert_near(of_x, order(tensor.grad.numpy()), GRADIENT)
+        weights = {name: value.grad for name, value in first.named_parameters()}
+        assert len(weights) == len(of_weights)
+        for variable, gradient in zip(second.trainable_variables, of_weights, strict=True):
+            expected, found = weights[entries[id(variable)].name], entries[id(variable)].there(gradient)
+            assert_near(found, np.zeros(found.shape) if expected is None else expected.numpy(), GRADIENT)
 
 
-PAIRS = list(itertools.product(LAYERS, keras_half.GATES))
-if keras.backend.backend() == "jax":  # it compiles for every shape: a third, with each layer and each kind among them
-    PAIRS = PAIRS[::3]
+#: Every layer with every kind of gates; the form alternates, so that each layer and each kind has both.
+CASES = [
+    (layer, gates, tuple(FORMS)[(i + j) % 2])
+    for i, layer in enumerate(LAYERS)
+    for j, gates in enumerate(keras_half.GATES)
+]
+#: JAX compiles for every shape: a third of them, with each layer, and each kind in both forms among them.
+SHARE = 3 if keras.backend.backend() == "jax" else 1
 
 
-@pytest.mark.parametrize(("layer", "gates"), PAIRS)
-def test_every_layer_with_every_kind_of_gates(layer, gates, tmp_path):
-    assert_one_unit(layer, tmp_path, gates=gates, bypass="replica")
+@pytest.mark.parametrize(("layer", "gates", "form"), CASES[::SHARE])
+def test_every_layer_with_every_kind_of_gates(layer, gates, form, tmp_path):
+    assert_one_unit(layer, tmp_path, gates=gates, form=form, bypass="replica")
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", tuple(LAYERS)[::SHARE])
 def test_every_layer_with_a_shortcut(layer, tmp_path):
     assert_one_unit(layer, tmp_path)
 
@@ -144,8 +148,12 @@ def test_activations(activation, tmp_path):
     assert_one_unit("linear", tmp_path, activation=activation)
 
 
-@pytest.mark.parametrize("layer", ["linear-rank4", "conv2d-first"])
-@pytest.mark.parametrize("processors", [*[(name,) for name in PROCESSORS], tuple(PROCESSORS)], ids="+".join)
+@pytest.mark.parametrize(
+    ("processors", "layer"),
+    list(itertools.product([*[(name,) for name in PROCESSORS], tuple(PROCESSORS)], ["linear-rank4", "conv2d-first"]))[
+        ::SHARE
+    ],
+)
 def test_processors(processors, layer, tmp_path):
     assert_one_unit(layer, tmp_path, processors=processors)
 

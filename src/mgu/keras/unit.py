@@ -12,6 +12,7 @@ from mgu.errors import InputError
 from mgu.keras.bypass import BYPASSES, check_bypass
 from mgu.keras.gates import check_gates, make_gates, mix
 from mgu.keras.layers import PACKAGE, Shape, Wrapped, channel_axis_of, check_shape, replica
+from mgu.keras.mixture import Mixture
 from mgu.keras.norms import LayerNorm, RMSNorm, batch_norm
 from mgu.keras.processors import SqueezeExcite, group_norm, instance_norm
 from mgu.keras.switchable import SwitchableNorm
@@ -203,13 +204,12 @@ class MultiGatedUnit(ChainBlock):
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         self._check_input(x)
-        logits = self.gate_logits(x, training)
-        return evaluate(
-            self.chain,
-            x,
-            partial(self._operate, training=training),
-            lambda gate, *sides: mix(logits[gate.name], self.channel_axis, *sides),
-        )
+        logits, operate = self.gate_logits(x, training), partial(self._operate, training=training)
+        if all(len(values.shape) < len(x.shape) or values.shape[0] == 1 for values in logits.values()):
+            placement = self.channel_axis, self.compute_dtype
+            run = Mixture(self.chain, x, self.operations, operate, logits, *placement, training)
+            return run.value(self.chain[-1].name)
+        return evaluate(self.chain, x, operate, lambda gate, *sides: mix(logits[gate.name], self.channel_axis, *sides))
 
     def gate_logits(self, x: Any, training: bool | None = None) -> dict[str, Any]:
         """Each gate's logits for input ``x``, times the unit's sharpness, by gate name: of the output's shape, or
