@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from rich.table import Table
 
 from cervigrams import write_cases
 from mgu.cli import main
@@ -196,6 +197,30 @@ def test_rivals_are_no_part_of_what_a_study_is(tmp_path):
     assert again.exit_code == 0, again.output
     assert "1/3" not in again.stdout  # nothing was trained again
     assert "Search costs" not in (tmp_path / "s" / "report.md").read_text()
+
+
+def test_trained_rivals_alone_leave_all_searches_in(tmp_path):
+    only = ["--only", "DIG_007, DIG_015", "--out", tmp_path / "s", "--limit", 200, "--epochs", 1]
+    done = mgu("compare", "digits", *only, "--rivals", "switchable")
+    assert done.exit_code == 0, done.output
+    names = ["DIG_007", "DIG_015"]
+    assert [record.trial.model_name for record in read_study(tmp_path / "s").records] == names
+    for arguments, searched in ((["switchable"], True), ([""], False), (["switchable,grid"], True)):
+        assert mgu("report", tmp_path / "s", "--rivals", *arguments).exit_code == 0
+        assert ("Search costs" in (tmp_path / "s" / "report.md").read_text()) == searched
+        assert (tmp_path / "s" / "search_costs.csv").exists() == searched
+    costs = (tmp_path / "s" / "search_costs.csv").read_text()
+    assert [line.split(",")[0] for line in costs.splitlines()[1:]] == ["grid"]
+
+
+def test_only_mgu_is_bold(tmp_path, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(Table, "add_row", lambda self, *cells, style="": shown.update({cells[0]: style}))
+    models = ["--only", "TAB_MLP_001,TAB_001,*MGU*", "--rivals", "mlp"]
+    done = mgu("compare", "iris", *models, "--dry-run", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert {name for name, style in shown.items() if style == "bold"} == {n for n in shown if "MGU" in n}
+    assert "TAB_MLP_001" in shown
 
 
 def test_cases_are_kept_together_and_the_report_says_so(tmp_path):

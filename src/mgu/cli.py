@@ -115,7 +115,8 @@ def space(name: str, style: str, **unit: Any) -> None:
         for model, architecture in found.models().items()
     ]
     columns = ("model_name", "layout", "norm", "residual", "model_size")
-    _print_rows([{column: getattr(trial, column) for column in columns} for trial in trials], style)
+    rows = [{column: getattr(trial, column) for column in columns} for trial in trials]
+    _print_rows(rows, style, [trial.is_mgu for trial in trials])
 
 
 @main.command()
@@ -142,7 +143,13 @@ def space(name: str, style: str, **unit: Any) -> None:
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Train each model with so many seeds."
 )
-@click.option("--only", metavar="PATTERN,...", help="Only the models of these names, such as 'MNI_00?,*MGU*'.")
+@click.option(
+    "--only",
+    metavar="PATTERN,...",
+    callback=_names,
+    default="",
+    help="Only the models of these names, such as 'MNI_00?,*MGU*'.",
+)
 @click.option("--epochs", default=100, show_default=True, help="At most so many epochs a trial.")
 @click.option(
     "--patience", default=10, show_default=True, help="Stop after so many epochs without a better validation."
@@ -180,7 +187,7 @@ def space(name: str, style: str, **unit: Any) -> None:
     metavar="NAME,...",
     callback=_names,
     help="Searches whose cost the report tells, nothing is trained for it: grid, parallel, oracle, random, halving, "
-    "asha, hyperband, tpe, or all of these. Trained beside: switchable, boosting, mlp.",
+    "asha, hyperband, tpe, or all of these. Trained beside: switchable, boosting, mlp (these alone: and all searches).",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the files written.")
@@ -189,7 +196,7 @@ def compare(
     space_name: str | None,
     out: Path | None,
     seeds: int,
-    only: str | None,
+    only: list[str],
     framework: str,
     device: str,
     compile_mode: str,
@@ -225,7 +232,7 @@ def compare(
     comparison = Comparison(
         loaded, chosen or default_space(loaded), recipe, options, target_device, note, country, trained, framework
     )
-    trials = comparison.trials(range(seeds), only.split(",") if only else ())
+    trials = comparison.trials(range(seeds), only)
     folder = out or Path("studies") / comparison.name
     if dry_run:
         check_settings(folder, comparison.settings())
@@ -235,15 +242,16 @@ def compare(
 
 
 def _rivals(names: list[str]) -> tuple[list[str], list[str]]:
-    """The searches among the rivals, and those that are trained."""
+    """The searches among the rivals, all where only trained ones are named, and those that are trained."""
     from mgu.rivals import STRATEGIES
     from mgu.study.trained_rivals import TRAINED_RIVALS
 
     for name in names:
         if name not in {"all", *STRATEGIES, *TRAINED_RIVALS}:
             raise InputError(f"unknown rival {name!r}; allowed: all, {', '.join((*STRATEGIES, *TRAINED_RIVALS))}")
-    searches = [name for name in STRATEGIES if name in names or "all" in names]
-    return searches, [name for name in TRAINED_RIVALS if name in names]
+    trained = [name for name in TRAINED_RIVALS if name in names]
+    every = "all" in names or (trained and set(names) == set(trained))
+    return [name for name in STRATEGIES if every or name in names], trained
 
 
 def _run(comparison: Any, folder: Path, trials: list[Any], searches: list[str], budget: Any, quiet: bool) -> None:
@@ -285,19 +293,19 @@ def status(study: Path) -> None:
     click.echo("\n".join(standing(read_study(study))))
 
 
-def _print_plan(folder: Path, trials: Iterable[Any], settings: Mapping[str, Any]) -> None:
+def _print_plan(folder: Path, trials: list[Any], settings: Mapping[str, Any]) -> None:
     from mgu.study.ledger import FILE, read_study
 
     known = read_study(folder).records if (folder / FILE).is_file() else ()
     status = {record.trial.key(settings): record.status for record in known}
     columns = ("model_name", "layout", "norm", "residual", "model_size", "seed")
     rows = [{**{c: getattr(t, c) for c in columns}, "status": status.get(t.key(settings), "pending")} for t in trials]
-    _print_rows(rows, "table")
+    _print_rows(rows, "table", [trial.is_mgu for trial in trials])
     click.echo(f"{len(rows)} trials in {folder}; nothing was trained")
 
 
-def _print_rows(rows: list[dict[str, Any]], style: str) -> None:
-    """Rows as a table, CSV or JSON on standard output."""
+def _print_rows(rows: list[dict[str, Any]], style: str, bold: Iterable[bool]) -> None:
+    """Rows as a table, those of MGU ``bold`` in it, CSV or JSON on standard output."""
     if style == "json":
         click.echo(json.dumps(rows, indent=2))
     elif style == "csv":
@@ -306,9 +314,9 @@ def _print_rows(rows: list[dict[str, Any]], style: str) -> None:
         writer.writerows(rows)
     else:
         table = Table(*rows[0])
-        for row in rows:
+        for row, is_bold in zip(rows, bold, strict=True):
             numbers = {name: f"{value:,}" if name == "model_size" else str(value) for name, value in row.items()}
-            table.add_row(*numbers.values(), style="bold" if row["norm"] == "N/A" else "")
+            table.add_row(*numbers.values(), style="bold" if is_bold else "")
         Console(soft_wrap=not sys.stdout.isatty()).print(table)
 
 

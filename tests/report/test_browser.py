@@ -35,6 +35,13 @@ CONTRASTS = """() => {
 }"""
 
 
+#: Of every word in a picture the height of its letters in CSS pixels; of every image its width as a share of its own.
+LETTERS = """() => [...document.querySelectorAll("figure svg text")].filter(e => e.textContent.trim())
+  .map(e => [e.getScreenCTM(), parseFloat(getComputedStyle(e).fontSize), e.textContent])
+  .map(([matrix, size, words]) => [size * Math.hypot(matrix.a, matrix.b), words])"""
+SHRUNK = "() => [...document.querySelectorAll('figure img')].map(e => e.getBoundingClientRect().width / e.width)"
+
+
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as started:
@@ -107,6 +114,18 @@ def test_every_picture_has_words_and_is_seen(visit, report):
         assert picture.get_attribute("alt") or picture.get_attribute("aria-label")
         assert picture.bounding_box()["width"] > 100
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth)")
+
+
+def test_on_a_phone_pictures_scroll_in_their_box_and_their_words_are_large_enough(visit, report):
+    page = visit(report, width=390)
+    letters = page.evaluate(LETTERS)
+    assert len(letters) > 30
+    assert [entry for entry in letters if entry[0] < 11] == []
+    assert page.evaluate(SHRUNK) == pytest.approx([1] * page.locator("figure img").count())
+    for box in page.locator("figure .scroll:has(svg)").all():
+        assert box.evaluate("box => box.scrollWidth > box.clientWidth && box.clientWidth < 390")
+    assert page.locator("figure .scroll:has(svg)").count() == 3
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
 
 
 def column(page, table, header):

@@ -13,6 +13,7 @@ from mgu.report import conclusion
 from mgu.report.cost_plot import cost_figure
 from mgu.report.page import write_report
 from mgu.report.plots import MGU_COLOUR, history_figure
+from mgu.report.search_costs import search_costs
 from mgu.report.tables import summarise
 from mgu.report.terminal import print_summary
 from mgu.report.trial_table import trial_rows
@@ -108,7 +109,35 @@ def test_each_mgu_model_has_its_own(record, hardened, view):
     records = [hardened(record("M1", 0.8, cell=None), 0.99), hardened(record("M2", 0.9, cell=None), 0.85)]
     summary = summarise(view(*records, record("P1", 0.7)))
     assert names(summary) == ["M1 hardened", "M2", "M2 hardened", "M1", "P1"]
-    assert (summary.best_mgu.model_name, summary.hardened.row.model_name) == ("M2", "M2 hardened")
+    assert (summary.best_mgu.model_name, summary.hardened.row.model_name) == ("M1", "M1 hardened")
+
+
+def test_one_that_finished_counts_where_the_soft_network_diverged_later(record, hardened, view, tmp_path):
+    soft = record("M1", status="diverged", cell=None, tts=20, message="the loss was not finite")
+    study = view(record("P1", 0.9, tts=90), hardened(soft, 0.95, test=0.94, tts=30))
+    summary = summarise(study)
+    assert (summary.best_mgu.model_name, summary.best_mgu.rank) == ("M1", None)
+    assert [row.model_name for row in summary.compared] == ["M1 hardened", "P1"]
+    assert (summary.speed_up_hardened, summary.speed_up) == (3, None)
+    assert conclusion.answer(summary) == (
+        "M1 hardened reached 95.00 % validation accuracy; the best plain model, P1, 90.00 %: MGU is 5.00 points "
+        "better. MGU took 30.0 s, the grid of 1 model 90.0 s: a speed-up of 3.00."
+    )
+    facts = conclusion.facts(summary)
+    assert (facts["Hardened, validation margin"].split(" (")[0], facts["Not hardened, validation margin"]) == (
+        "+5.00 points",
+        "-",
+    )
+    assert "Not hardened, speed-up" not in facts
+    (costs,) = [against for against in search_costs(study, ["grid"]).against if against.name == "M1 hardened"]
+    assert dict(costs.val_score.by_seed) == pytest.approx({0: 5})
+    write_report(study, tmp_path, ["grid"])
+    assert "| **M1** ◀ MGU |" in (tmp_path / "report.md").read_text()
+
+
+def test_where_neither_finished_there_is_no_mgu_model(record, hardened, view):
+    soft = record("M1", status="diverged", cell=None)
+    assert summarise(view(record("P1", 0.9), hardened(soft, status="diverged"))).best_mgu is None
 
 
 def test_csv_has_a_row_a_hardened_trial(hardened_study, tmp_path):

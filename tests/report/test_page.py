@@ -121,7 +121,7 @@ def test_page_tells_everything_in_order(whole_study, written):
         "What went wrong",
         "loss is nan",
         "How the clock and the meter worked",
-        "the test set is read once per trial",
+        "the test set is read once by each network",
         "Measured means that a counter in the hardware gave it",
         "Everything needed to repeat it",
         "mgu search --seeds 0 1",
@@ -273,6 +273,11 @@ class TestBothPages:
     def test_lost_time_went_wrong_too(self, record, view, written, name):
         text = written(view(record("P1", 0.9, lost=38.5)))[name]
         assert text.index("What went wrong") < text.index("38.5 s")
+
+    def test_a_finished_trial_that_could_not_be_hardened_tells_why(self, record, view, written, name):
+        said = "not hardened: RuntimeError: no memory left"
+        text = written(view(record("P1", 0.9), record("M1", 0.95, cell=None, message=said)))[name]
+        assert text.index("What went wrong") < text.index(said)
 
 
 def test_text_that_utf8_has_not_is_still_written(record, view, tmp_path):

@@ -87,14 +87,11 @@ def test_the_page_holds_the_pictures_of_the_first_finished_seed(study, saved):
     assert html.index("Each line is a trial") < html.index("The gates of M 1") < html.index("the test set is read")
 
 
-def test_only_wide_pictures_scroll(study, saved):
+def test_every_picture_scrolls_in_a_box_of_its_own(study, saved):
     html, _ = pages(study, saved)
-    widths = [int(image["width"]) > 600 for image in images(html)]
     scrolling = re.findall(r"<figure>\n(<div[^>]*>\n)?<img", html)
-    assert [bool(div) for div in scrolling] == widths
-    assert any(widths)
-    assert not all(widths)
-    assert all('role="region"' in div and 'tabindex="0"' in div for div in scrolling if div)
+    assert len(scrolling) == len(images(html)) > 0
+    assert all('class="scroll" role="region"' in div and 'tabindex="0"' in div for div in scrolling)
 
 
 def test_markdown_leads_to_the_files(study, saved):

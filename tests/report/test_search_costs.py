@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from mgu.history import Epoch
+from mgu.history import Epoch, Result
 from mgu.report import cost_words
 from mgu.report.cost_table import COLUMNS, cost_rows
 from mgu.report.page import write_report
@@ -18,6 +18,7 @@ from mgu.report.tables import summarise
 from mgu.report.terminal import print_summary
 from mgu.rivals import STRATEGIES
 from mgu.rivals import strategies as registry
+from mgu.study.trial import Estimator, Record, Trial
 
 CHEAP = ("grid", "parallel", "oracle", "random", "halving")
 
@@ -38,8 +39,8 @@ def study(record, view, hardened):
         options = {"cell": "bn_pre", "lost": (0, 3)[seed], "history": p2[seed], "test": 0.7}
         records.append(record("P2", (0.55, 0.86)[seed], seed=seed, tts=11, **options))
         mgu = record("M1", (0.7, 0.88)[seed], seed=seed, cell=None, tts=17, test=0.85, history=soft[seed])
-        own = epochs(((0.86, 0.7)[seed], 14 + 2 * seed))
-        records.append(hardened(mgu, (0.86, 0.7)[seed], tts=15 + 2 * seed, test=0.9, history=own))
+        own = epochs(((0.86, 0.7)[seed], 14 + 2 * seed))  # after soft epochs, which at seed 1 were at the target
+        records.append(hardened(mgu, (0.86, 0.7)[seed], tts=15 + 2 * seed, test=0.9, history=own, after=2))
     return view(*records, space={"layouts": [1], "cells": [1, 2]}, data={"name": "small"})
 
 
@@ -99,6 +100,26 @@ def test_a_hardened_network_that_is_not_there_is_a_miss_at_full_cost(study):
     row = search_costs(replace(study, records=tuple(without)), CHEAP).row("M1 hardened")
     assert (row.replays, row.reached) == (2, 0.5)
     assert row.cost_s.median == (15 + 17) / 2
+
+
+def test_soft_epochs_are_on_the_clock_of_the_hardened_network_and_meet_no_target_for_it(study):
+    (soft,) = (r for r in study.records if r.trial.is_mgu and r.trial.seed == 1)
+    assert soft.result.hardening.result.history[1].val_score > 0.85
+    seeds = {model.name: model for model in search_costs(study, CHEAP).every_seed}
+    assert (seeds["M1"].met, seeds["M1"].to_target_s) == (1, 16)
+    assert (seeds["M1 hardened"].met, seeds["M1 hardened"].to_target_s) == (1, 14)
+
+
+@pytest.mark.parametrize("seeds", [(0, 1), (0,)])
+def test_trained_rivals_change_no_cost(study, record, history, seeds):
+    """Theirs are cheaper and better than all cells; TPE and the others would find them."""
+    estimator = Trial("HGB", Estimator("hist_gradient_boosting"), 0, 0, "boosting")
+    more = [record("S1", 0.99, seed=s, cell="sn", rival="switchable", tts=1, history=history(0.99)) for s in seeds]
+    more += [Record(replace(estimator, seed=s), "finished", 1, Result("finished", 0.5, val_score=0.98)) for s in seeds]
+    alone, beside = (search_costs(replace(study, records=(*study.records, *rows)), STRATEGIES) for rows in ((), more))
+    rivals = [row for row in beside.rows if row.name in ("S1", "HGB")]
+    assert [(row.cost_s.median, row.replays) for row in rivals] == [(1, len(seeds)), (0.5, len(seeds))]
+    assert replace(beside, rows=tuple(row for row in beside.rows if row not in rivals)) == alone
 
 
 def test_the_verdict(study):
@@ -196,7 +217,9 @@ def test_both_pages_and_the_terminal_say_it(study, tmp_path, capsys):
     assert "Search costs, grid: 36.0 s (34.5 s to 37.5 s) until it ends; to the target 26.5 s" in out
 
 
-def test_without_rivals_nothing_is_said(study, tmp_path):
+def test_without_rivals_nothing_is_said_and_no_old_costs_are_left(study, tmp_path):
+    write_report(study, tmp_path, ["grid"])
+    assert (tmp_path / "search_costs.csv").exists()
     write_report(study, tmp_path)
     assert not (tmp_path / "search_costs.csv").exists()
     assert "Search costs" not in (tmp_path / "report.md").read_text() + (tmp_path / "report.html").read_text()

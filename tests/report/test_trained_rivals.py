@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from mgu.history import Result
 from mgu.report import conclusion
 from mgu.report.cost_plot import cost_figure
 from mgu.report.page import write_report
-from mgu.report.plots import NORM_COLOURS, history_figure
+from mgu.report.plots import MGU_COLOUR, NORM_COLOURS, history_figure
+from mgu.report.spending_plot import spending_figure
 from mgu.report.tables import summarise
 from mgu.report.trial_table import trial_rows
+from mgu.study.trial import Estimator, Record, Trial
 
 
 @pytest.fixture
@@ -84,3 +87,16 @@ def test_it_has_rows_in_the_table_the_csv_and_the_pictures(rivalled_study, tmp_p
     for figure in (cost_figure(summarise(rivalled_study)), history_figure(rivalled_study)):
         assert NORM_COLOURS["sn"] in {line.get_color() for line in figure.axes[0].get_lines()}
         assert "sn" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_an_estimator_is_drawn_as_what_it_is_and_not_as_mgu(whole_study, history):
+    result = Result("finished", 3.0, val_score=0.91, history=history(0.8, 0.91))
+    estimator = Record(Trial("HGB", Estimator("hist_gradient_boosting"), 0, 0, "boosting"), "finished", 1, result)
+    study = replace(whole_study, records=(*whole_study.records, estimator))
+    figures = (cost_figure(summarise(study)), history_figure(study), spending_figure(study, summarise(study)))
+    for figure, alone in zip(figures, (2, 4, 2), strict=True):
+        of_mgu = [line for axes in figure.axes for line in axes.get_lines() if line.get_color() == MGU_COLOUR]
+        assert len({id(line) for line in of_mgu}) == alone - (figure is figures[0])
+        assert "scikit-learn" in [text.get_text() for text in figure.legends[0].get_texts()]
+    only = replace(study, records=(estimator,))
+    assert [text.get_text() for text in cost_figure(summarise(only)).legends[0].get_texts()] == ["scikit-learn"]

@@ -6,6 +6,7 @@ import pytest
 
 from mgu.errors import InputError
 from mgu.history import Energy, Hardening, Usage
+from mgu.measure import combined
 from mgu.progress import Silent
 from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
@@ -27,20 +28,24 @@ def record(**changes):
     return Record(TRIALS[0], "finished", 1, replace(RESULT, **changes))
 
 
-def hardened():
-    """1.5 s of the hardened network's 3.5 s are the soft one's first epoch."""
-    hard = replace(RESULT, tts_s=3.5, usage=usage(0.07, 0.14))
-    return record(hardening=Hardening(1, 20, (), 0.1, 64, 0.2, 0.1, "", hard), usage=usage(1.0, 2.0))
+def hardened(soft_usage=None):
+    """1.5 s of the hardened network's 3.5 s are the soft one's first epoch, and 0.1 s of its 0.4 s of compilation."""
+    hard = replace(RESULT, tts_s=3.5, compile_s=0.4, usage=usage(0.07, 0.14))
+    hardening = Hardening(1, 20, (), 0.1, 64, 0.2, 0.1, "", hard, soft_usage)
+    return record(hardening=hardening, usage=usage(1.0, 2.0))
 
 
 def test_what_a_trial_took():
     assert record().spent_s == pytest.approx(2.5 + 0.1)
     assert replace(record(), lost_s=4.0).spent_s == pytest.approx(2.5 + 0.1 + 4.0)
-    assert hardened().spent_s == pytest.approx(2.5 + 0.1 + 2.0)
+    assert hardened().spent_s == pytest.approx(2.5 + 0.1 + 2.0 + 0.3)
     assert Record(TRIALS[0], "running", 1, lost_s=7.0).spent_s == 7.0
     assert record().spent_kwh == 0.0
     assert record(usage=usage(0.25, 0.5)).spent_kwh == pytest.approx(0.75)
-    assert hardened().spent_kwh == pytest.approx(3.0 + 0.21 * 2.0 / 3.5)
+    gap = combined(usage(0.25, 0.5), replace(usage(0, 0), energy=(Energy("cpu", None, "absent", "gave nothing"),)))
+    assert record(usage=gap).spent_kwh == pytest.approx(0.75)  # what is known of was taken, and perhaps more
+    assert hardened().spent_kwh == pytest.approx(3.0 + 0.21 * 2.0 / 3.5)  # as its time has it
+    assert hardened(usage(0.03, 0.08)).spent_kwh == pytest.approx(3.0 + 0.04 + 0.06)  # as both were measured
 
 
 @pytest.mark.parametrize(

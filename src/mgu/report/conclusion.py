@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from mgu.report.figures import UNKNOWN
 from mgu.report.score import ACCURACY, Score
 from mgu.report.summary import Cost, Margin, RivalResult, Row, Summary
-from mgu.report.words import seconds, size
+from mgu.report.words import over, seconds, size
+
+#: More models than these with the same number of seeds are not named.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def facts(summary: Summary) -> dict[str, str]:
     missed = [f"{row.model_name} ({row.status})" for row in summary.rows if row.missed]
     if missed:
         known["Diverged or failed"] = ", ".join(missed)
+    if summary.is_uneven:
+        known["Seeds"] = _seeds(summary)
     return known | {"Trials ended": f"{summary.ended} of {summary.total}"}
 
 
@@ -103,6 +108,8 @@ def _compared(summary: Summary, network: _Network | None) -> str:
         row, missing = (mgu, "plain") if mgu else (plain, "MGU")
         return f"{_reached(summary, row)}; no {missing} model has finished."
     best = "the best plain model" if summary.complete else "the best plain model so far"
+    if len({row.trials for row in summary.rows if row.kind == "plain"}) > 1:
+        best += f" of the {summary.candidates} with the most seeds"
     tied = f" (of {summary.ties} equally good, the one with the lowest validation loss)" if summary.ties > 1 else ""
     missed = f" in {plain.seeds} of {plain.trials} seeds" if plain.missed else ""
     reached = f"{plain.model_name}, {summary.score.full(plain.val_score)}{missed}"
@@ -202,6 +209,17 @@ def _grain(summary: Summary, samples: int | None) -> str:
     return summary.score.grain(samples, "sample")
 
 
+def _seeds(summary: Summary) -> str:
+    """Which models have how many seeds, the most common number last and, where many have it, without their names."""
+    by_seeds: dict[int, list[str]] = {}
+    for row in summary.rows:
+        if not row.is_hardened:
+            by_seeds.setdefault(row.trials, []).append(row.model_name)
+    *few, (common, names) = sorted(by_seeds.items(), key=lambda known: len(known[1]))
+    others = ", ".join(names) if len(names) <= _NAMED else f"the other {len(names)}"
+    return "; ".join(f"{seeds} of {of}" for seeds, of in (*((n, ", ".join(of)) for n, of in few), (common, others)))
+
+
 def _rival(summary: Summary, rival: RivalResult) -> str:
     """What a trained rival reached, what that cost, and what the grid costs in its terms."""
     if not rival.best:
@@ -220,8 +238,7 @@ def _models(cost: Cost) -> str:
 def _cost(cost: Cost | None, row: Row | None = None) -> str:
     if cost is None:
         return UNKNOWN
-    over = f"mean of seeds {', '.join(map(str, cost.seeds))}" if len(cost.seeds) > 1 else f"seed {cost.seeds[0]}"
-    return f"{seconds(cost.total_s)} ({row.model_name if row else _models(cost)}, {over})"
+    return f"{seconds(cost.total_s)} ({row.model_name if row else _models(cost)}, {over(cost.seeds)})"
 
 
 def _margin(score: Score, margin: Margin, grain: str = "") -> str:

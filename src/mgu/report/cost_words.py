@@ -5,8 +5,8 @@ from math import inf
 
 from mgu.report.figures import UNKNOWN
 from mgu.report.score import Score
-from mgu.report.search_costs import Against, SearchCost, SearchCosts
-from mgu.report.words import Column, seconds
+from mgu.report.search_costs import Against, EverySeed, SearchCost, SearchCosts
+from mgu.report.words import Column, over, seconds, seed_list
 from mgu.rivals.spread import Paired, Spread
 
 #: The kinds of successive halving, the better of which is what MGU is compared with in the verdict.
@@ -19,9 +19,9 @@ def method(score: Score) -> str:
         "Searches of the same cells by other means are replayed from the records of the grid: a search that stops a "
         "cell after an epoch has paid the seconds that the cell had taken by then, and nothing is trained again. To "
         "take up a paused cell costs a replayed search nothing, which favours it. The target is the best plain model's "
-        f"validation {score.name}, its mean over the seeds, and the same at each seed; it is met by the first epoch at "
-        "or above it, of whichever model. Figures are medians (with quartiles) over the seeds and, of searches that "
-        "draw, over their own; a missed target counts as infinite."
+        f"validation {score.name}, its mean over the seeds that every cell has, and the same at each of them; it is "
+        "met by the first of a model's own epochs at or above it. Figures are medians (with quartiles) over these "
+        "seeds and, of searches that draw, over their own; a missed target counts as infinite."
     )
 
 
@@ -82,8 +82,11 @@ def facts(costs: SearchCosts) -> dict[str, str]:
     """What is known beside the table, by name."""
     if costs.missing or costs.target is None:
         return {"Search costs": f"not available: {costs.missing}"} if costs.rows else {}
-    over = f"mean of seeds {', '.join(map(str, costs.seeds))}" if len(costs.seeds) > 1 else f"seed {costs.seeds[0]}"
-    known = {"Target": f"{costs.score.full(costs.target)} validation {costs.score.name} ({costs.plain}, {over})"}
+    known = {
+        "Target": f"{costs.score.full(costs.target)} validation {costs.score.name} "
+        f"({costs.plain}, {over(costs.target_seeds)})"
+    }
+    known |= {f"{model.name}, at all of its seeds": _every_seed(model) for model in _beyond(costs)}
     for against in costs.against:
         known |= _against(against, costs)
     random = costs.row("random")
@@ -112,8 +115,23 @@ def verdict(costs: SearchCosts) -> str:
         f"{_reached(name, own_s, HALVINGS[rival.name], rival_s)}. {name} met the target in {met(mgu)} seeds, "
         f"{HALVINGS[rival.name]} in {met(rival)} replays; until they end they take {seconds(own_end_s)} and "
         f"{seconds(rival_end_s)}, and pick {_pick(costs.score, mgu)} and {_pick(costs.score, rival)} validation "
-        f"{costs.score.name} (medians)."
+        f"{costs.score.name} (medians).{_only(costs)}"
     )
+
+
+def _only(costs: SearchCosts) -> str:
+    """What the verdict leaves out."""
+    return f" All this is of {seed_list(costs.seeds)}: no other has every cell." if _beyond(costs) else ""
+
+
+def _beyond(costs: SearchCosts) -> list[EverySeed]:
+    """The MGU models that have seeds which not every cell has."""
+    return [model for model in costs.every_seed if model.seeds != costs.seeds]
+
+
+def _every_seed(model: EverySeed) -> str:
+    after = "" if model.to_target_s is None else f", after {seconds(model.to_target_s)} on average"
+    return f"target met in {model.met} of {len(model.seeds)} ({seed_list(model.seeds)}){after}"
 
 
 def _medians(row: SearchCost) -> tuple[float, float]:

@@ -33,8 +33,8 @@ def write_report(view: StudyView, folder: Path, searches: Sequence[str] = ()) ->
     ``results.csv`` has a row a trial; ``report.html`` is one page that needs nothing else; ``report.md`` shows
     ``cost.svg``, ``history.svg`` and ``spending.svg``. Both show what the folder of the best MGU model's first finished
     trial has of its self-diagnosis. With ``searches``, names of ``mgu.rivals.STRATEGIES``, they say what these searches
-    cost, and ``search_costs.csv`` has a row a model and a search. Where the folder has the reader's ``published.csv``
-    (see ``read_published``), its figures stand beside the study's own.
+    cost, and ``search_costs.csv`` has a row a model and a search; without, an older one is removed. Where the folder
+    has the reader's ``published.csv`` (see ``read_published``), its figures stand beside the study's own.
 
     Raises InputError for a ``published.csv`` that cannot be used. Each file is whole or absent: where writing fails,
     which raises OSError, what stood there before stays.
@@ -65,6 +65,8 @@ def write_report(view: StudyView, folder: Path, searches: Sequence[str] = ()) ->
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write_whole(folder / name, text.encode("utf-8", "backslashreplace"))  # a message may have what UTF-8 has not
+    if not costs:
+        (folder / "search_costs.csv").unlink(missing_ok=True)  # of a report before, which had searches
     return [folder / name for name in files]
 
 
@@ -105,10 +107,15 @@ def _diagnosis(view: StudyView, summary: Summary, folder: Path) -> SavedDiagnosi
 
 def _gone_wrong(record: Record) -> Iterator[Record]:
     """The record, the one of what it was hardened to, or none; time is lost by both, and told once."""
-    if record.status in _MISSED or record.lost_s > 0:
+    if record.status in _MISSED or record.lost_s > 0 or _message(record):
         yield record
-    if record.hardened and record.hardened.status in _MISSED:
+    if record.hardened and (record.hardened.status in _MISSED or _message(record.hardened)):
         yield record.hardened
+
+
+def _message(record: Record) -> str:
+    """What is told of a record, such as why an MGU network that finished was not hardened."""
+    return record.result.message if record.result else ""
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -26,15 +26,15 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from mgu.history import Epoch, Result
 from mgu.report.score import Score, score_of
 from mgu.report.summary import Row
-from mgu.study.trial import Record, StudyView
+from mgu.study.trial import NO_CELL, Record, StudyView, Trial
 
 MGU_COLOUR = "#D55E00"
 NORM_COLOURS = {"no_norm": "#000000", "ln": "#0072B2", "bn_post": "#CC79A7", "bn_pre": "#009E73", "sn": "#56B4E9"}
-#: What an MGU model has for a norm, which it learns; and what stands for it where the model was hardened.
-NOT_PLAIN, HARDENED = "N/A", "hardened"
+#: What stands for the norm of what has no cell: an MGU model, which learns it, what that was hardened to, an estimator.
+MGU, HARDENED, ESTIMATOR = "MGU", "MGU hardened", "scikit-learn"
 #: More lines than these are drawn thin.
 _MANY_LINES = 100
-_MGU_LABELS = {NOT_PLAIN: "MGU", HARDENED: "MGU hardened"}
+_MGU_LABELS = (MGU, HARDENED)
 
 
 def history_figure(view: StudyView) -> Figure:
@@ -69,7 +69,7 @@ def _lines(record: Record) -> Iterator[tuple[str, str, Result]]:
     """Norm, residual and result of each line of a trial; a hardened network's begins where its gates were decided."""
     result = record.result
     if result and result.history:
-        yield record.trial.norm, record.trial.residual, result
+        yield norm_of(record.trial), record.trial.residual, result
     if result and result.hardening:
         hardened, after = result.hardening.result, result.hardening.after_epoch
         if len(hardened.history) > after:
@@ -94,7 +94,7 @@ def _cut_low(axes: Axes, reached: Sequence[float], score: Score) -> None:
 
 
 def _line_style(norm: str, residual: str) -> dict[str, Any]:
-    if norm == NOT_PLAIN:
+    if norm == MGU:
         return {"color": MGU_COLOUR, "linewidth": 2.2, "zorder": 3}
     if norm == HARDENED:
         return {"color": MGU_COLOUR, "linewidth": 2.2, "linestyle": (0, (2, 1)), "zorder": 3}
@@ -115,9 +115,13 @@ def _colour(norm: str) -> str:
     return NORM_COLOURS.get(norm, "#777777")
 
 
-def norm_of(row: Row) -> str:
-    """What a model's points are drawn and explained by."""
-    return HARDENED if row.is_hardened else row.norm
+def norm_of(model: Row | Trial) -> str:
+    """What a model's points and lines are drawn and explained by."""
+    if isinstance(model, Row) and model.is_hardened:
+        return HARDENED
+    if model.is_mgu:
+        return MGU
+    return ESTIMATOR if model.norm == NO_CELL else model.norm
 
 
 def tick_logarithms(axis: Axis) -> None:
@@ -143,12 +147,11 @@ def add_legend(
     """Explains what is there: MGU first, then the norms in a fixed order, then the residual, and what else there is by
     its label."""
     plain = [*(norm for norm in NORM_COLOURS if norm in norms), *sorted(set(norms) - {*NORM_COLOURS, *_MGU_LABELS})]
-    entries: dict[str, Mapping[str, Any]] = {
-        label: style(norm, "") for norm, label in _MGU_LABELS.items() if norm in norms
-    }
+    entries: dict[str, Mapping[str, Any]] = {norm: style(norm, "") for norm in _MGU_LABELS if norm in norms}
     entries |= {plain_text(norm): style(norm, "0") for norm in plain}
-    if plain:
-        entries["with residual"] = style(plain[0], "1")
+    cells = [norm for norm in plain if norm != ESTIMATOR]
+    if cells:
+        entries["with residual"] = style(cells[0], "1")
     entries |= further
     handles = [Line2D([], [], label=label, **drawn) for label, drawn in entries.items()]
     if handles:

@@ -26,7 +26,6 @@ CAPTIONS: Mapping[str, str] = {
 }
 _OPENING = re.compile(r'<svg [^>]*viewBox="0 0 (\d{1,5})(?:\.\d+)? (\d{1,5})[^>]* aria-label="([^"]*)"')
 _PIXELS_PER_POINT = 4 / 3
-_WIDE = 600  # a phone has room for about half of that
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,6 @@ class Picture:
     def is_coloured(self) -> bool:
         """Whether its words stand on colours, which are chosen for a white page."""
         return PurePath(self.path).stem == "gates-means"
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether it would be too small to read on a phone, and should scroll there."""
-        return self.width > _WIDE
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """What it costs to search the grid by other means than MGU, from a study's records.
 
-The target is the validation score of the best plain model, its mean over the seeds; it is the same at each seed.
+All is of the seeds that every cell of the grid and the best MGU model have. The target is the validation score of the
+best plain model, its mean over these seeds; it is the same at each of them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf, isfinite
@@ -23,7 +24,7 @@ _Grids = tuple[tuple[Run, ...], ...]
 
 @dataclass(frozen=True)
 class SearchCost:
-    """What one model or search takes, over the study's seeds and, of a search that draws, over its own ("replays" are
+    """What one model or search takes, over the shared seeds and, of a search that draws, over its own ("replays" are
     all of them together): seconds until it ends, seconds until it first has evaluated a model at or above the target
     (infinite where it never has), and the share of the replays in which it has. ``val_score`` and ``test_score``, as
     the study shows scores, are of the model that it picks; their medians are over the replays that pick one.
@@ -47,8 +48,8 @@ class SearchCost:
 @dataclass(frozen=True)
 class Against:
     """The best MGU model, or what it was hardened to, minus the best plain model at each seed: validation and test
-    score, where both are finite, and seconds. ``break_even`` is how many cells of mean cost are as dear as it: a grid
-    of more is dearer."""
+    score, where both are finite, and seconds. ``break_even`` is how many cells of mean cost are as dear as it over the
+    shared seeds: a grid of more is dearer."""
 
     name: str
     val_score: Paired | None
@@ -58,20 +59,34 @@ class Against:
 
 
 @dataclass(frozen=True)
+class EverySeed:
+    """At how many of all the ``seeds`` that an MGU model has ended it ``met`` the target, and after how many seconds,
+    the mean over those where it did; None where it never did."""
+
+    name: str
+    seeds: tuple[int, ...]
+    met: int
+    to_target_s: float | None
+
+
+@dataclass(frozen=True)
 class SearchCosts:
-    """The costs of a study's models and of the searches asked for. ``target`` is a validation score, as ``score`` shows
-    it; ``missing`` says why nothing is known, and is else empty. ``mgu`` is the name of the best MGU model,
+    """The costs of a study's models and of the searches asked for, over the ``seeds`` that every cell has. ``target``
+    is a validation score, as ``score`` shows it, the mean over ``target_seeds``, those of the seeds that the best plain
+    model finished; ``missing`` says why nothing is known, and is else empty. ``mgu`` is the name of the best MGU model,
     ``hardened`` of what it was hardened to and ``plain`` of the best plain one, empty where there is none."""
 
     score: Score
     rows: tuple[SearchCost, ...]
     missing: str = ""
     target: float | None = None
+    target_seeds: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
     plain: str = ""
     mgu: str = ""
     hardened: str = ""
     against: tuple[Against, ...] = ()
+    every_seed: tuple[EverySeed, ...] = ()
 
     def row(self, name: str) -> SearchCost | None:
         """The row of that name; None where there is none, or nothing is known."""
@@ -83,36 +98,34 @@ def search_costs(view: StudyView, rivals: Iterable[str]) -> SearchCosts:
 
     Only whole grids are searched: where a cell has no result, or was left out, all is ``missing``.
     """
-    names = list(rivals)
-    summary = summarise(view)
-    missing = _missing(summary)
-    best = summary.best_plain
-    if missing or not best or not best.val_score:
-        rows = (SearchCost(name, "search", STRATEGIES[name].about, missing=missing) for name in names)
-        return SearchCosts(summary.score, tuple(rows), missing)
-    score = summary.score
-    target = best.val_score.mean / score.scale
+    names, summary = list(rivals), summarise(view)
+    score, best = summary.score, summary.best_plain
     models = _models(view.records)
-    seeds = _seeds(models)
-    grids = tuple(tuple(model.runs[seed] for model in models.values() if not model.is_mgu) for seed in seeds)
+    seeds = summary.grid_cost.seeds if summary.grid_cost else ()
+    known = _finished_scores(models[best.model_name], seeds) if best else {}
+    missing = _missing(summary) or ("" if known else "the best plain model finished no seed that every cell has")
+    if missing or not best:
+        rows = (SearchCost(name, "search", STRATEGIES[name].about, missing=missing) for name in names)
+        return SearchCosts(score, tuple(rows), missing)
+    target = fmean(known.values())
+    grids = tuple(tuple(model.runs[seed] for model in models.values() if model.kind == "plain") for seed in seeds)
     mgu = summary.best_mgu.model_name if summary.best_mgu else ""
     hardened = summary.hardened.row.model_name if summary.hardened else ""
+    compared = [models[name] for name in (hardened, mgu) if name]
     return SearchCosts(
         score=score,
         rows=(
-            *(_model(name, [model.runs[seed] for seed in seeds], target, score) for name, model in models.items()),
+            *(row for model in models.values() if (row := _model(model, seeds, target, score))),
             *(_search(name, grids, target, score) for name in names),
         ),
-        target=best.val_score.mean,
-        seeds=tuple(seeds),
+        target=target * score.scale,
+        target_seeds=tuple(known),
+        seeds=seeds,
         plain=best.model_name,
         mgu=mgu,
         hardened=hardened,
-        against=tuple(
-            _against(name, models[name].runs, models[best.model_name].runs, grids, score)
-            for name in (hardened, mgu)
-            if name
-        ),
+        against=tuple(_against(model, models[best.model_name], grids, seeds, score) for model in compared),
+        every_seed=tuple(_every_seed(model, target) for model in compared),
     )
 
 
@@ -132,7 +145,8 @@ def _missing(summary: Summary) -> str:
 
 @dataclass(frozen=True)
 class _Model:
-    is_mgu: bool
+    name: str
+    kind: str
     runs: dict[int, Run] = field(default_factory=dict)
 
 
@@ -147,18 +161,27 @@ def _models(records: Sequence[Record]) -> dict[str, _Model]:
     for record in every:
         run = Run.of(record)
         if run:
-            models.setdefault(run.name, _Model(record.trial.is_mgu)).runs[record.trial.seed] = run
+            models.setdefault(run.name, _Model(run.name, record.trial.kind)).runs[record.trial.seed] = run
     return models
 
 
-def _seeds(models: Mapping[str, _Model]) -> list[int]:
-    """The seeds that every model has ended."""
-    return sorted(set[int].intersection(*(set(model.runs) for model in models.values())))
+def _finished_scores(model: _Model, seeds: Iterable[int]) -> dict[int, float]:
+    """The validation score at each of the seeds that it finished."""
+    scores = {seed: model.runs[seed].val_score for seed in seeds if seed in model.runs}
+    return {seed: score for seed, score in scores.items() if score is not None}
 
 
-def _model(name: str, runs: Sequence[Run], target: float, score: Score) -> SearchCost:
+def _model(model: _Model, seeds: Iterable[int], target: float, score: Score) -> SearchCost | None:
+    """Its row over those of the seeds that it has ended; None where there are none."""
+    runs = [model.runs[seed] for seed in seeds if seed in model.runs]
     outcomes = [Outcome(run.total_s, run.reached_s(target), run if run.finished else None) for run in runs]
-    return _row(name, "model", "trained alone", outcomes, score)
+    return _row(model.name, "model", "trained alone", outcomes, score) if outcomes else None
+
+
+def _every_seed(model: _Model, target: float) -> EverySeed:
+    times = [run.reached_s(target) for run in model.runs.values()]
+    met = [time for time in times if time < inf]
+    return EverySeed(model.name, tuple(sorted(model.runs)), len(met), fmean(met) if met else None)
 
 
 def _search(name: str, grids: _Grids, target: float, score: Score) -> SearchCost:
@@ -192,15 +215,16 @@ def _row(
     )
 
 
-def _against(name: str, runs: Mapping[int, Run], plain: Mapping[int, Run], grids: _Grids, score: Score) -> Against:
+def _against(model: _Model, best: _Model, grids: _Grids, seeds: Sequence[int], score: Score) -> Against:
     mean_cell_s = fmean(run.total_s for cells in grids for run in cells)
+    runs, plain = model.runs, best.runs
     both = sorted(runs.keys() & plain.keys())
     return Against(
-        name,
+        model.name,
         val_score=_paired((seed, runs[seed].val_score, plain[seed].val_score, score.scale) for seed in both),
         test_score=_paired((seed, runs[seed].test_score, plain[seed].test_score, score.scale) for seed in both),
         cost_s=_paired((seed, runs[seed].total_s, plain[seed].total_s, 1) for seed in both),
-        break_even=fmean(run.total_s for run in runs.values()) / mean_cell_s,
+        break_even=fmean(runs[seed].total_s for seed in seeds) / mean_cell_s,
     )
 
 

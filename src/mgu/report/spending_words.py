@@ -7,7 +7,7 @@ from mgu.report import units
 from mgu.report.figures import UNKNOWN
 from mgu.report.spending import Kind, Spending, Spent
 from mgu.report.summary import Summary
-from mgu.report.words import Column, seconds
+from mgu.report.words import Column, seconds, seed_list
 
 METHOD = (
     "The clock is the system's monotonic one, read with the device synchronised. It runs from the first touch of the "
@@ -17,8 +17,8 @@ METHOD = (
     "multiplication and an addition are two) apart from all operations; nothing was measured for them.",
     "Energy is of the whole machine, whoever used it. Measured means that a counter in the hardware gave it (RAPL for "
     "the processor, NVML for the GPU); estimated that it was worked out from time, load and the power that the "
-    "processor and the memory are taken to draw. The two are never added up, and what is absent is in no sum. Carbon "
-    "is energy times the mean carbon intensity of the country that was given.",
+    "processor and the memory are taken to draw. The two are never added up, and what is absent, if only for a "
+    "stretch, is in no sum. Carbon is energy times the mean carbon intensity of the country that was given.",
     "The load of the GPU is the share of the time in which it ran anything, by its driver. The load of the processor "
     "is in cores that were kept busy, this process's and all others' apart; peaks are of half a second. A trial beside "
     f"which other processes kept more than {ALONE_CORES:g} cores busy was not alone on its machine: neither its times "
@@ -114,22 +114,23 @@ _ALONE = (
 
 def facts(spending: Spending, summary: Summary) -> dict[str, str]:
     """What the grid of a whole study took beside MGU, as hardened where it was, for the same seeds."""
-    row, grid = summary.hardened.row if summary.hardened else summary.best_mgu, spending.grid
-    mgu = spending.row(row.model_name) if row else None
+    mgu, grid = spending.mgu, spending.grid
     cost = summary.hardened.cost if summary.hardened else summary.mgu_cost
     if not summary.complete or not mgu or not grid or not cost or not summary.grid_cost:
         return {}
-    if cost.seeds != summary.grid_cost.seeds or mgu.trials != len(cost.seeds):
+    if cost.seeds != summary.grid_cost.seeds:
         return {}
     known = {}
+    only = f" ({seed_list(cost.seeds)})" if summary.is_uneven else ""
     if grid.run_flops and mgu.run_flops:
         every = (float(grid.run_flops.every), float(mgu.run_flops.every))
-        known["Operations"] = _against(grid, mgu, every, lambda count: units.quantity(count, "FLOP"))
+        known["Operations"] = _against(grid, mgu, every, lambda count: units.quantity(count, "FLOP")) + only
     for source in ("measured", "estimated"):
         parts = {part for part, of in mgu.energy if of == source}
-        if parts and parts == {part for part, of in grid.energy if of == source}:
+        whole = not any(of == source for _, of in mgu.partly)
+        if whole and parts and parts == {part for part, of in grid.energy if of == source}:
             sums = (_sum(grid, source), _sum(mgu, source))
-            known[f"Energy, {source} ({', '.join(sorted(parts))})"] = _against(grid, mgu, sums, units.energy)
+            known[f"Energy, {source} ({', '.join(sorted(parts))})"] = _against(grid, mgu, sums, units.energy) + only
     return known
 
 

@@ -101,7 +101,8 @@ class Summary:
     """A study in numbers, its scores as ``score`` shows them. ``rows`` are best first by mean validation score, of
     equals the one with the lower validation loss; then the models that missed a seed (diverged or failed), those none
     of whose trials finished, and those none of whose trials ended. Costs and the speed-up are over the seeds that both
-    sides have. ``ties`` is how many plain models are as good as the best one, itself counted. ``best_mgu`` and
+    sides have. The best plain model is chosen among the ``candidates``, those with the most seeds; ``ties`` of them are
+    as good as it, itself counted. ``best_mgu``, which may have no rank where what it was hardened to has one, and
     ``best_plain`` are the two compared, by ``val_margin`` and ``test_margin``, and by ``case_margin`` of the accuracy
     on the test split's ``cases``, None where the data has none; ``all_mgu_cost`` is of all MGU models together, since
     picking one of several is a search too. ``hardened`` is what the best MGU model was hardened to, a row of its own.
@@ -123,6 +124,7 @@ class Summary:
     total: int
     plain_models: int
     grid_size: int
+    candidates: int
     ties: int
     validation_size: int | None
     test_size: int | None
@@ -131,8 +133,13 @@ class Summary:
     @property
     def compared(self) -> tuple[Row, ...]:
         """What the best MGU model was hardened to, that model and the best plain one, as far as they have finished."""
-        hardened = self.hardened.row if self.hardened and self.hardened.row.rank else None
-        return tuple(row for row in (hardened, self.best_mgu, self.best_plain) if row)
+        rows = (self.hardened.row if self.hardened else None, self.best_mgu, self.best_plain)
+        return tuple(row for row in rows if row and row.rank)
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether the models have different numbers of seeds."""
+        return len({row.trials for row in self.rows}) > 1
 
     @property
     def complete(self) -> bool:
@@ -151,17 +158,19 @@ class Summary:
 
     @property
     def speed_up(self) -> float | None:
-        """``grid_total_s / mgu_tts_s``; None unless the study is complete: a partial grid claims no speed-up."""
-        return self._speed_up(self.mgu_cost)
+        """``grid_total_s / mgu_tts_s``; None unless the study is complete: a partial grid claims no speed-up, and a
+        network that did not finish has none."""
+        return self._speed_up(self.mgu_cost) if self.best_mgu and self.best_mgu.rank else None
 
     @property
     def speed_up_all_mgu(self) -> float | None:
-        """The speed-up with the cost of every MGU model counted; None where ``speed_up`` is."""
+        """The speed-up with the cost of every MGU model counted; None for a partial study, and without
+        an MGU model."""
         return self._speed_up(self.all_mgu_cost) if self.mgu_cost else None
 
     @property
     def speed_up_hardened(self) -> float | None:
-        """The speed-up of the hardened network, hardening and the soft epochs counted; None where ``speed_up`` is."""
+        """The speed-up of the hardened network, hardening and the soft epochs counted; None for a partial study."""
         return self._speed_up(self.hardened.cost) if self.hardened else None
 
     @property

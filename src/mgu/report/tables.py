@@ -8,6 +8,7 @@ from statistics import fmean
 
 from mgu.history import Result
 from mgu.metrics import metrics
+from mgu.report.choice import best_mgu, plain_candidates
 from mgu.report.figures import MeanSd
 from mgu.report.score import Score, score_of
 from mgu.report.summary import Cost, Hardened, Margin, RivalResult, Row, Summary
@@ -27,19 +28,19 @@ def summarise(view: StudyView) -> Summary:
     hardened = {name: hardened_records(records) for name, records in models.items()}
     of_hardened = [_row(records, score, is_hardened=True) for records in hardened.values() if records]
     rows = _ranked([*(_row(records, score) for records in models.values()), *of_hardened])
-    best_mgu = next((row for row in rows if row.rank and row.is_mgu and not row.is_hardened), None)
-    best_plain = next((row for row in rows if row.rank and row.kind == "plain"), None)
-    of_mgu = models.get(best_mgu.model_name, []) if best_mgu else []
+    mgu = best_mgu(rows, {records[0].trial.model_name: name for name, records in hardened.items() if records})
+    candidates = plain_candidates(rows)
+    best_plain = next(iter(candidates), None)
+    of_mgu = models.get(mgu.model_name, []) if mgu else []
     of_plain = models.get(best_plain.model_name, []) if best_plain else []
     plain = [record for record in view.records if record.trial.kind == "plain"]
     shared = _whole_seeds(plain) & _whole_seeds(of_mgu)
-    tied = [row for row in rows if best_plain and row.kind == "plain" and row.rank and not row.missed]
     data = view.settings.get("data")
     sizes = data if isinstance(data, Mapping) else {}
     return Summary(
         score=score,
         rows=rows,
-        best_mgu=best_mgu,
+        best_mgu=mgu,
         best_plain=best_plain,
         grid_cost=_cost(plain, shared),
         mgu_cost=_cost(of_mgu, shared),
@@ -53,7 +54,8 @@ def summarise(view: StudyView) -> Summary:
         total=len(view.records),
         plain_models=sum(row.kind == "plain" for row in rows),
         grid_size=view.grid_size,
-        ties=sum(_mean_score(row) == _mean_score(best_plain) for row in tied),
+        candidates=len(candidates),
+        ties=sum(_mean_score(row) == _mean_score(best_plain) for row in candidates if not row.missed),
         validation_size=sizes.get("validation"),
         test_size=sizes.get("test"),
         cases=_cases(view.records),

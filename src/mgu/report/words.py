@@ -1,6 +1,6 @@
 """How the numbers are said: figures with their units, the columns of the table, and how all is measured."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -81,7 +81,7 @@ def method(score: Score) -> tuple[str, ...]:
         "apart and is in neither.",
         score.about,
         f"Validation decides: every {score.name} is of the epoch with the best validation {score.name}, and the test "
-        "set is read once per trial. That of training is taken over the epoch as it runs, with dropout on.",
+        "set is read once by each network. That of training is taken over the epoch as it runs, with dropout on.",
         "One model is trained after the other on one machine, and the grid's total is the serial sum of its cells: "
         "those that diverged or failed and the time lost in earlier attempts are part of it. Over several seeds, the "
         "total is the mean of the seeds that every cell ended; ± is the sample standard deviation.",
@@ -89,7 +89,8 @@ def method(score: Score) -> tuple[str, ...]:
         "from an early epoch of it: the gates are decided on validation samples, and the plain network that is left is "
         "trained by the same recipe; the soft epochs before and the deciding are on its clock. Latency is the median "
         "time of a batch of the training's size in evaluation mode, on no clock.",
-        f"Margins are means over the seeds that both models finished. A diverged or failed trial has no {score.name} "
+        "The best plain model is chosen among those with the most seeds. Margins are means over the seeds that both "
+        f"models finished. A diverged or failed trial has no {score.name} "
         "here, but its cost counts.",
     )
 
@@ -108,6 +109,16 @@ def seconds(duration_s: float | None) -> str:
         return UNKNOWN
     digits = 2 if 0 < duration_s < 10 else 1 if 0 < duration_s < 100 else 0
     return f"{duration_s:,.{digits}f} s"
+
+
+def seed_list(seeds: Sequence[int]) -> str:
+    """seed 0, or seeds 0, 1, 2."""
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+
+
+def over(seeds: Sequence[int]) -> str:
+    """What a figure is of: seed 0, or mean of seeds 0, 1, 2."""
+    return "mean of " * (len(seeds) > 1) + seed_list(seeds)
 
 
 def milliseconds(duration_s: float | None) -> str:

@@ -17,7 +17,8 @@ class Run:
 
     ``lost_s`` is what attempts before it lost, which is paid when it begins; ``total_s`` is all that it cost. The
     scores, in 0..1, are None unless it ``finished``: one that diverged or failed never meets a target, and is never
-    picked, but it costs.
+    picked, but it costs. The first ``after_epoch`` epochs are on its clock but not its own: they are those of the soft
+    network that it was hardened from, and meet no target for it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Run:
     finished: bool
     val_score: float | None
     test_score: float | None
+    after_epoch: int = 0
 
     @classmethod
     def of(cls, record: Record) -> "Run | None":
@@ -49,6 +51,7 @@ class Run:
             finished=finished,
             val_score=result.val_score if finished else None,
             test_score=result.test_score if finished else None,
+            after_epoch=record.after_epoch,
         )
 
     @property
@@ -65,8 +68,8 @@ class Run:
         """The stage at which it first was at or above a target; None where it never was."""
         if not self.finished:
             return None
-        met = (stage for stage, epoch in enumerate(self.epochs, 1) if epoch.val_score >= target - TOLERANCE)
-        return next(met, None)
+        own = enumerate(self.epochs[self.after_epoch :], self.after_epoch + 1)
+        return next((stage for stage, epoch in own if epoch.val_score >= target - TOLERANCE), None)
 
     def reached_s(self, target: float) -> float:
         """Seconds from its beginning to ``reached``; infinite where it never was."""

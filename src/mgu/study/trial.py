@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from mgu.history import Result
+from mgu.history import Hardening, Result, Usage
 from mgu.spaces import Architecture, Cell
 
 #: The statuses of a trial that has ended; see ``Result``.
 ENDED = ("finished", "diverged", "failed")
+#: The norm and the residual of what has no cell.
+NO_CELL = "N/A"
 #: Settings that say what things are called, and decide nothing.
 _NAMES = ("data.name", "data.class_names", "data.note")
 
@@ -56,12 +58,12 @@ class Trial:
     @property
     def norm(self) -> str:
         """The cell's norm, or N/A for an MGU network, which learns it, and for an estimator."""
-        return self._cell.norm if self._cell else "N/A"
+        return self._cell.norm if self._cell else NO_CELL
 
     @property
     def residual(self) -> str:
         """1 or 0, or N/A for an MGU network, which learns it, and for an estimator."""
-        return str(int(self._cell.residual)) if self._cell else "N/A"
+        return str(int(self._cell.residual)) if self._cell else NO_CELL
 
     @property
     def _cell(self) -> Cell | None:
@@ -83,7 +85,8 @@ class Record:
     """A trial with what the ledger knows of it; ``result`` is None until it has ended.
 
     ``status`` is "pending" (not begun), "running" (begun and not ended, or its process died), or the result's.
-    ``lost_s`` is wall time spent in attempts that were killed, as far as their last written epoch.
+    ``lost_s`` is wall time spent in attempts that were killed, as far as their last written epoch. Of a hardened
+    network the first ``after_epoch`` epochs of the history are the soft network's; of all others it is 0.
     """
 
     trial: Trial
@@ -91,6 +94,7 @@ class Record:
     attempts: int = 0
     result: Result | None = None
     lost_s: float = 0.0
+    after_epoch: int = 0
 
     @property
     def hardened(self) -> "Record | None":
@@ -100,21 +104,28 @@ class Record:
             return None
         hard = self.result.hardening
         trial = replace(self.trial, model_name=f"{self.trial.model_name} hardened", model_size=hard.model_size)
-        return replace(self, trial=trial, status=hard.result.status, result=hard.result)
+        return replace(self, trial=trial, status=hard.result.status, result=hard.result, after_epoch=hard.after_epoch)
 
     @property
     def spent_s(self) -> float:
-        """Seconds that the trial took in all: its clocks, what was lost, and what was done beside for hardening."""
+        """Seconds that the trial took in all: its clocks, what was lost, and what was done beside for hardening,
+        each with its compilation."""
         if not self.result:
             return self.lost_s
-        return self.lost_s + self.result.tts_s + self.result.compile_s + self._hardening_s
+        hard = self.result.hardening
+        compiled_s = hard.result.compile_s if hard else self.result.compile_s  # which has the soft network's in it
+        return self.lost_s + self.result.tts_s + self._hardening_s + compiled_s
 
     @property
     def spent_kwh(self) -> float:
-        """Electricity of the attempt that ended, measured or estimated; of hardening the share that its time has."""
-        own = _kwh(self.result)
+        """Electricity of the attempt that ended, measured or estimated. Of hardening it is what its usage has beside
+        that of the soft epochs; where theirs is not on record, the share that hardening's time has."""
         hard = self.result.hardening if self.result else None
-        return own + (_kwh(hard.result) * self._hardening_s / hard.result.tts_s if hard else 0.0)
+        return _kwh(self.result.usage if self.result else None) + (self._hardening_kwh(hard) if hard else 0.0)
+
+    def _hardening_kwh(self, hard: Hardening) -> float:
+        kwh = _kwh(hard.result.usage)
+        return kwh - _kwh(hard.soft_usage) if hard.soft_usage else kwh * self._hardening_s / hard.result.tts_s
 
     @property
     def _hardening_s(self) -> float:
@@ -123,9 +134,8 @@ class Record:
         return hard.result.tts_s - hard.result.history[hard.after_epoch - 1].elapsed_s if hard else 0.0
 
 
-def _kwh(result: Result | None) -> float:
-    usage = result.usage if result else None
-    return (usage.measured_kwh or 0.0) + (usage.estimated_kwh or 0.0) if usage else 0.0
+def _kwh(usage: Usage | None) -> float:
+    return usage.told_kwh if usage else 0.0
 
 
 @dataclass(frozen=True)

@@ -56,4 +56,5 @@ def harden_and_train(soft: Run, snapshot: Snapshot, on_epoch: Callable[[Epoch], 
         latency_s=latency_s,
         warning=compared.warning,
         result=result,
+        soft_usage=snapshot.usage,
     )
