@@ -12,7 +12,7 @@ OF_ERRORS = (
 )
 _OF_CLASSES = (
     "Of the test split, by the weights of each trial's best epoch: precision, recall and F1 are plain means over the "
-    "classes (macro) in per cent, the log-loss is the mean cross-entropy in nats; means over the seeds."
+    "classes seen (macro) in per cent, the log-loss is the mean cross-entropy in nats; means over the seeds."
 )
 _OF_CASES = (
     "A case is what the data holds together, such as the images of one patient. It is answered by the mean of the "

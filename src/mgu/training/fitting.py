@@ -59,8 +59,8 @@ def fit(
     The same seed gives the same weights, order of samples and dropout, and so, on one machine and number of threads,
     the same result. No clock counts the time in ``on_epoch``, or that of recording the gates' means for the history.
     From here on the process takes denormal numbers for 0 (``flush_denormals``). A loss that is not finite ends the run
-    with status "diverged". The test split is read once, at the end. Raises InputError where the architecture does not
-    fit the data, and for a framework that is unknown or not installed.
+    with status "diverged". The test split is read once by each network, at its end. Raises InputError where the
+    architecture does not fit the data, and for a framework that is unknown or not installed.
 
     An MGU network is trained to its end, and the recipe says after which epoch it is hardened beside. What that gives
     has a result of its own, with the epochs up to there, the hardening and its own training on its clock, and in its
