@@ -67,8 +67,7 @@ class Comparison:
     @property
     def name(self) -> str:
         """What the data is called: the last part of its path or id."""
-        path = Path(self.data.name).resolve()
-        return path.stem if path.suffix.lower() in (".csv", ".parquet") else path.name
+        return self.data.short_name
 
     def settings(self) -> dict[str, Any]:
         """All that decides the trials' results, as plain JSON data."""

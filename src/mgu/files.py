@@ -1,5 +1,6 @@
 """Files that are whole or absent, and where those lie that can be made again."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -21,6 +22,12 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def cache_folder() -> Path:

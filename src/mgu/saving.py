@@ -1,12 +1,15 @@
 """The files of a finished trial: its weights, what its gates do, and the plain network that it was hardened to."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mgu.data import DataSet
+from mgu.diagnosis import Diagnosis
 from mgu.files import write_whole
+from mgu.history import Decision, Epoch
 from mgu.report.gates import write_pictures
 from mgu.training import Fitted
 
@@ -44,10 +47,25 @@ def _answers_card(data: DataSet) -> dict[str, Any]:
 
 
 def save_diagnosis(fitted: Fitted, folder: Path) -> None:
-    """Write ``diagnosis.json``, ``diagnosis.txt`` and the pictures of ``mgu.report.gates.write_pictures``: the soft
-    network explained on validation samples, its architecture as hardening decided it where it did. Raises OSError."""
-    diagnosis = fitted.learner.explained(fitted.validation.spread(EXPLAINED_ON), fitted.task.loss)
+    """``write_diagnosis`` of the soft network, explained on validation samples. Raises OSError."""
     hardening = fitted.result.hardening
+    decisions = hardening.decisions if hardening else None
+    write_diagnosis(explained(fitted), folder, fitted.result.history, decisions)
+
+
+def explained(fitted: Fitted) -> Diagnosis:
+    """What the gates of the soft network do on validation samples."""
+    return fitted.learner.explained(fitted.validation.spread(EXPLAINED_ON), fitted.task.loss)
+
+
+def write_diagnosis(
+    diagnosis: Diagnosis,
+    folder: Path,
+    history: Sequence[Epoch] = (),
+    decisions: Iterable[Decision] | None = None,
+) -> None:
+    """Write ``diagnosis.json``, ``diagnosis.txt`` and the pictures of ``mgu.report.gates.write_pictures``, the
+    architecture as the ``decisions`` left it where there are. Raises OSError."""
     write_whole(folder / "diagnosis.json", json.dumps(diagnosis.to_json(), indent=1).encode())
     write_whole(folder / "diagnosis.txt", f"{diagnosis.text()}\n".encode())
-    write_pictures(diagnosis, folder, fitted.result.history, hardening.decisions if hardening else None)
+    write_pictures(diagnosis, folder, history, decisions)

@@ -16,6 +16,7 @@ FLOORS = {
     "wiring": 0,
     "layouts": 0,
     "spaces": 0,
+    "sizing": 1,
     "diagnosis": 1,
     "hardening": 1,
     "history": 1,
@@ -32,6 +33,7 @@ FLOORS = {
     "progress": 4,
     "saving": 4,
     "comparison": 5,
+    "model": 5,
     "cli": 6,
     "__main__": 6,
 }

@@ -86,6 +86,7 @@ def load_data(
         task=task_of(classes),
         features=features,
         note=query.note(decoded.group),
+        query=query,
     )
 
 

@@ -3,14 +3,16 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgu.data.features import TableFeatures
+from mgu.data.query import Query
 
 Floats = NDArray[np.float32]
 
@@ -86,7 +88,8 @@ class DataSet:
     ``checksum`` is the SHA-256 of the arrays, shapes, dtypes, classes, and groups where there are: equal for equal
     data, wherever it lay.
     ``task`` is "classification" or "regression". ``features`` say how a table's columns became x, and what to make of
-    new rows; None for images. ``note`` says what of the source was taken, and what it was split by.
+    new rows; None for images. ``note`` says what of the source was taken, and what it was split by;
+    ``query`` is what was asked of it.
     """
 
     name: str
@@ -98,6 +101,13 @@ class DataSet:
     task: str = "classification"
     features: TableFeatures | None = None
     note: str = ""
+    query: Query = field(default_factory=Query)
+
+    @property
+    def short_name(self) -> str:
+        """The last part of its path or id."""
+        path = Path(self.name).resolve()
+        return path.stem if path.suffix.lower() in (".csv", ".parquet") else path.name
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from mgu.data.arrays import Decoded, Split
 from mgu.data.query import Query
 from mgu.data.tables import Table
 from mgu.files import cache_folder as project_cache
+from mgu.files import sha256
 
 #: Part of each key: raise it when decoding changes.
 FORMAT = 3
@@ -88,7 +89,7 @@ def _temporary(parent: Path) -> "tempfile.TemporaryDirectory[str]":
 def _read(entry: Path) -> Decoded:
     checksums = json.loads((entry / "index.json").read_bytes())
     for name, checksum in checksums.items():
-        if _checksum(entry / name) != checksum:
+        if sha256(entry / name) != checksum:
             raise ValueError(f"{entry / name} is damaged")
     classes = tuple(json.loads((entry / "classes.json").read_bytes()))
     roles = [role for role in ("train", "validation", "test") if f"{role}_x.npy" in checksums]
@@ -109,13 +110,8 @@ def _write(entry: Path, decoded: Decoded) -> None:
         np.save(entry / f"{role}_y.npy", split.y, allow_pickle=False)
         if split.groups is not None:
             np.save(entry / f"{role}_groups.npy", split.groups, allow_pickle=False)
-    checksums = {file.name: _checksum(file) for file in sorted(entry.iterdir())}
+    checksums = {file.name: sha256(file) for file in sorted(entry.iterdir())}
     (entry / "index.json").write_text(json.dumps(checksums, indent=1), encoding="utf-8")
-
-
-def _checksum(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _delete(entry: Path) -> None:

@@ -48,6 +48,26 @@ def decode_images(
     return {role: _widen(array, channels) for role, array in arrays.items()}
 
 
+def read_like(path: Path, shape: tuple[int, ...], size: tuple[int, int] | None = None) -> Pixels:
+    """One image file as ``decode_images`` gives it among images of ``shape`` (channels, height, width).
+
+    Raises InputError, naming the file, where it cannot be read, has colours where ``shape`` has one channel, or has
+    another size that ``size`` does not change.
+    """
+    import datasets
+
+    pixels = _read({"path": str(path), "bytes": None}, datasets.Image(), str(path))
+    pixels = _widen(_resized(pixels, size) if size else pixels, shape[0])
+    if len(pixels) > shape[0]:
+        raise InputError(f"{path} is in colour, but the model was trained on greyscale; save it as greyscale")
+    if pixels.shape != shape:
+        raise InputError(
+            f"{path} is {_size(pixels)} (width x height), but the model takes {shape[2]}x{shape[1]}; resize it, or "
+            "train with --image-size, which resizes all"
+        )
+    return pixels
+
+
 def _images(samples: Any, column: str, place: Place, rows: NDArray[np.int64]) -> Iterator[tuple[str, Pixels]]:
     import datasets
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mgu.data import DataSet, Split
@@ -72,8 +74,7 @@ class Shuffled:
 
 def on_device(data: DataSet, device: torch.device) -> tuple[Samples, Samples, Samples]:
     """Train, validation and test on the device, standardised by the training split's mean and deviation."""
-    layout = torch.channels_last if len(data.input_shape) == 3 else torch.contiguous_format
-    train, validation, test = (_standardised(split, data, device, layout) for split in data.splits)
+    train, validation, test = (_samples(split, data, device) for split in data.splits)
     return train, validation, test
 
 
@@ -94,15 +95,22 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def _standardised(split: Split, data: DataSet, device: torch.device, layout: torch.memory_format) -> Samples:
-    moments: tuple[Floats, Floats] = data.mean, data.std
-    positions = [1] * (split.x.ndim - 2)
-    mean, std = (torch.tensor(values, device=device).view(1, -1, *positions) for values in moments)
-    x = (torch.tensor(split.x, dtype=torch.float32, device=device) - mean) / std
+def standardised(x: NDArray[Any], mean: Floats, std: Floats, device: torch.device) -> Tensor:
+    """Samples as the network takes them: (x - mean) / std in float32 on the device, images with channels last.
+
+    ``x`` is (samples, channels, *positions) or (samples, features), ``mean`` and ``std`` (channels,) or (features,).
+    """
+    positions = [1] * (x.ndim - 2)
+    shift, scale = (torch.tensor(values, device=device).view(1, -1, *positions) for values in (mean, std))
+    layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
+    return ((torch.tensor(x, dtype=torch.float32, device=device) - shift) / scale).contiguous(memory_format=layout)
+
+
+def _samples(split: Split, data: DataSet, device: torch.device) -> Samples:
     y = torch.tensor(split.y, device=device)
     if not data.classes:
         y = (y - data.target_mean) / data.target_std
-    return Samples(x.contiguous(memory_format=layout), y, _numbered(split, device))
+    return Samples(standardised(split.x, data.mean, data.std, device), y, _numbered(split, device))
 
 
 def _numbered(split: Split, device: torch.device) -> Tensor | None:

@@ -1,0 +1,119 @@
+"""A model's folder from a stranger: nothing in it is run, nothing outside it is read, and no memory is taken on its
+word."""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+
+import pytest
+
+from mgu.errors import InputError
+from mgu.model import read_model
+
+
+@pytest.fixture
+def folder(models, tmp_path):
+    return shutil.copytree(models["shop"][0], tmp_path / "m")
+
+
+def resealed(folder, change):
+    """Change model.json as someone would who knows its format: with the checksum worked out again."""
+    content = json.loads((folder / "model.json").read_text())
+    del content["checksum"]
+    change(content)
+    content["checksum"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(content))
+
+
+def set_at(*path, to):
+    def change(content):
+        for name in path[:-1]:
+            content = content[name]
+        content[path[-1]] = to
+
+    return change
+
+
+PREPROCESSING = {
+    "mean of another length": set_at("mean", to=[0.0]),
+    "mean that is not finite": lambda known: known["mean"].__setitem__(0, float("nan")),
+    "deviation of 0": lambda known: known["std"].__setitem__(0, 0.0),
+    "deviation beyond 32 bits": lambda known: known["std"].__setitem__(0, 1e300),
+    "other input shape": set_at("input_shape", to=[3]),
+    "no shape": set_at("input_shape", to="abc"),
+    "one class": set_at("classes", to=["buys"]),
+    "more classes": set_at("classes", to=["a", "b", "c"]),
+    "classes that are no words": set_at("classes", to=[1, 2]),
+    "features of no kind": set_at("features", to={"columns": [{"kind": "os.system", "name": "a"}]}),
+    "no features": set_at("features", to={"columns": []}),
+    "images resized to more than there is": set_at("query", to={"image_size": [10**9, 10**9]}),
+    "a target that is no name": lambda known: known["query"].__setitem__("target", 3),
+    "missing": lambda known: known.pop("std"),
+}
+
+
+@pytest.mark.parametrize("case", PREPROCESSING)
+def test_preprocessing_that_does_not_fit_is_refused(case, folder):
+    resealed(folder, lambda content: PREPROCESSING[case](content["card"]["preprocessing"]))
+    with pytest.raises(InputError, match=str(folder)):
+        read_model(folder)
+
+
+SOFT = {
+    "more weights than the file has": set_at("architecture", "start_filters", to=100_000),
+    "a huge layout": set_at("architecture", "layout", to=[1000, 0, 1, 1, 50]),
+    "no layout": set_at("architecture", "layout", to=["a"]),
+    "a count that is none": set_at("architecture", "max_filters", to=1e9),
+    "another option": set_at("unit", "out_channels", to=3),
+    "gates that are not there": set_at("unit", "gates", to="os.system"),
+    "a prior that is none": set_at("unit", "prior", to={"a": 1}),
+    "other processors": set_at("unit", "processors", to=["rms_norm"]),
+    "no architecture": lambda soft: soft.pop("architecture"),
+}
+
+
+@pytest.mark.parametrize("case", SOFT)
+def test_a_soft_network_that_does_not_fit_its_weights_is_refused(case, folder, monkeypatch):
+    resealed(folder, lambda content: SOFT[case](content["card"]["soft"]))
+    model = read_model(folder)  # the plain network is as it was
+    with pytest.raises(InputError):
+        model.soft()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json", "weights.safetensors"])
+def test_a_link_out_of_the_folder_a_device_or_nothing_is_not_read(name, folder, tmp_path):
+    outside = tmp_path / "outside"
+    (folder / name).rename(outside)
+    for make in (lambda path: path.symlink_to(outside), lambda path: os.mkfifo(path), lambda path: path.mkdir()):
+        make(folder / name)
+        with pytest.raises(InputError, match="is no file of its own in the folder"):
+            read_model(folder).soft()
+        (folder / name).rmdir() if (folder / name).is_dir() else (folder / name).unlink()
+    with pytest.raises(InputError, match="is missing"):
+        read_model(folder).soft()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json", "weights.safetensors"])
+def test_what_was_changed_or_is_a_pickle_is_refused(name, folder):
+    content = (folder / name).read_bytes()
+    for bad in (content[:-1], content[:-2] + b"xx", pickle.dumps(os.getcwd), b""):
+        (folder / name).write_bytes(bad)
+        with pytest.raises(InputError):
+            read_model(folder).soft()
+
+
+def test_code_in_the_folder_is_not_run(folder, run, data, tmp_path):
+    for name in ("model.py", "__init__.py", "conftest.py", "sitecustomize.py"):
+        (folder / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    for command in (("predict", folder, data["shop"]), ("explain", folder, data["shop"])):
+        assert run(*command).exit_code == 0
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_card_of_another_network_is_refused_on_the_command_line(folder, run, data):
+    resealed(folder, lambda content: content["card"].pop("preprocessing"))
+    done = run("predict", folder, data["shop"])
+    assert done.exit_code == 2
+    assert "not what its data must be made into" in done.stderr
