@@ -48,6 +48,9 @@ PREPROCESSING = {
     "classes that are no words": set_at("classes", to=[1, 2]),
     "features of no kind": set_at("features", to={"columns": [{"kind": "os.system", "name": "a"}]}),
     "no features": set_at("features", to={"columns": []}),
+    "a column whose name is no text": lambda known: known["features"]["columns"][0].__setitem__("name", 3),
+    "a category that is no text": lambda known: known["features"]["columns"][1]["categories"].__setitem__(0, [1]),
+    "rows to keep that are none": set_at("query", "keep", to=[1]),
     "images resized to more than there is": set_at("query", to={"image_size": [10**9, 10**9]}),
     "a target that is no name": lambda known: known["query"].__setitem__("target", 3),
     "missing": lambda known: known.pop("std"),
@@ -80,6 +83,24 @@ def test_a_soft_network_that_does_not_fit_its_weights_is_refused(case, folder, m
     model = read_model(folder)  # the plain network is as it was
     with pytest.raises(InputError):
         model.soft()
+
+
+DECISIONS = {
+    "of no names": [{"unit": [], "gate": "norm", "side": "bn_ln", "certainty": 1, "loss_change": 0}],
+    "of other parts": [{"unit": "layer_1"}],
+    "on a unit that is not there": [
+        {"unit": "layer_9", "gate": "norm", "side": "bn_ln", "certainty": 1, "loss_change": 0}
+    ],
+    "no list": 3,
+}
+
+
+@pytest.mark.parametrize("case", DECISIONS)
+def test_decisions_that_do_not_fit_are_refused(case, folder, run, data, tmp_path):
+    resealed(folder, set_at("card", "architecture", "decisions", to=DECISIONS[case]))
+    done = run("explain", folder, data["shop"], "--out", tmp_path / "e")
+    assert (done.exit_code, done.stderr[:7]) == (2, "error: "), done.output
+    assert not (tmp_path / "e").exists()
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.json", "weights.safetensors"])

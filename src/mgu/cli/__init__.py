@@ -33,7 +33,7 @@ class Commands(click.Group):
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
-            click.echo("stopped; what has ended is kept, and the same command goes on from there", err=True)
+            click.echo("stopped; a study keeps what has ended, and the same command goes on from there", err=True)
             ctx.exit(130)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from mgu.data.arrays import DataSet, Floats
-from mgu.data.features import TableFeatures
+from mgu.data.features import CategoryColumn, TableFeatures
 from mgu.data.query import Query, read_keep, read_size
 from mgu.errors import InputError
+
+#: No sample holds more numbers: what a model's folder says must not take all memory.
+MOST_NUMBERS = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,24 +69,33 @@ class Preprocessing:
                 _query(data["query"]),
             )
             return found._checked()
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise InputError(f"this is no preprocessing of a model: {type(error).__name__} {error}") from None
 
     def _checked(self) -> "Preprocessing":
         shape, size, numbers = self.input_shape, self.query.image_size, (self.target_mean, self.target_std)
         faults = {
-            "input_shape": len(shape) != (1 if self.features else 3) or min(shape) < 1,
+            "input_shape": len(shape) != (1 if self.features else 3)
+            or min(shape) < 1
+            or math.prod(shape) > MOST_NUMBERS,
             "mean": self.mean.shape != shape[:1],
             "std": self.std.shape != shape[:1] or not (self.std > 0).all(),
             "classes": len(self.classes) == 1 or not all(isinstance(name, str) for name in self.classes),
             "target_mean or target_std": not all(map(math.isfinite, numbers)) or self.target_std <= 0,
-            "features": self.features is not None and (len(self.features.names),) != shape,
+            "features": self.features is not None and not _fits(self.features, shape),
             "image_size": size is not None and size != shape[1:],
         }
         wrong = [name for name, is_wrong in faults.items() if is_wrong]
         if wrong:
             raise InputError(f"{', '.join(wrong)} of its preprocessing cannot be, or does not fit the rest")
         return self
+
+
+def _fits(features: TableFeatures, shape: tuple[int, ...]) -> bool:
+    texts = [column.name for column in features.columns]
+    for column in features.columns:
+        texts += [*column.categories, *column.rare] if isinstance(column, CategoryColumn) else []
+    return all(isinstance(text, str) for text in texts) and (len(features.names),) == shape
 
 
 def _floats(numbers: Any) -> Floats:

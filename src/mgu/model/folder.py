@@ -5,6 +5,7 @@ weights.safetensors                        the soft network's; its architecture 
 diagnosis.json, diagnosis.txt, *.svg       what its gates do
 """
 
+import copy
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -51,7 +52,11 @@ class Model:
     def decisions(self) -> tuple[Decision, ...]:
         """How the gates were decided. Raises InputError for a card that says something else."""
         try:
-            return tuple(Decision(**decision) for decision in self.card["architecture"]["decisions"])
+            found = tuple(Decision(**decision) for decision in self.card["architecture"]["decisions"])
+            for decision in found:
+                if not all(isinstance(name, str) for name in (decision.unit, decision.gate, decision.side)):
+                    raise TypeError(f"{decision} has no names")
+            return found
         except (KeyError, TypeError) as error:
             raise InputError(f"{self.folder}: its card has no decisions: {error}") from None
 
@@ -94,11 +99,18 @@ def read_model(folder: str | Path, device: str = "cpu") -> Model:
     if saved.input_shape != preprocessing.input_shape:
         raise InputError(f"{folder}: its network takes {saved.input_shape}, its data is {preprocessing.input_shape}")
     model = Model(folder, export.load(folder).to(place), saved.card, preprocessing, place)
-    sample = torch.zeros(1, *saved.input_shape, dtype=torch.float32, device=place)
-    answer: Tensor = attempt(f"{folder}: the network does not run", model.network, sample)
-    if answer.shape != (1, model.task.outputs):
-        raise InputError(f"{folder}: its network gives {tuple(answer.shape[1:])}, its card needs {model.task.outputs}")
+    given = _answer_shape(model)
+    if given != (1, model.task.outputs):
+        raise InputError(f"{folder}: its network gives {given[1:]}, its card needs {model.task.outputs} outputs")
     return model
+
+
+def _answer_shape(model: Model) -> tuple[int, ...]:
+    """The shape that the plain network gives for one sample, without memory for either."""
+    sample = torch.empty(1, *model.preprocessing.input_shape, device="meta")
+    network = copy.deepcopy(model.network).to("meta")
+    answer: Tensor = attempt(f"{model.folder}: the network does not run", network, sample)
+    return tuple(answer.shape)
 
 
 def check_free(folder: Path) -> None:
