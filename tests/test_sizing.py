@@ -45,7 +45,7 @@ def test_a_table_of_any_width_has_linear_layers_of_one_width(shape, samples):
 
 
 @given(images | tables, counts, counts)
-@settings(max_examples=30)
+@settings(max_examples=10)
 def test_more_data_never_makes_it_smaller(shape, some, others):
     few, many = sorted((some, others))
     assert model_size(architecture_for(shape, few), shape, 2) <= model_size(architecture_for(shape, many), shape, 2)

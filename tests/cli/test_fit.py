@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cervigrams import write_cases
 from mgu.data import load_data
 from mgu.errors import InputError
 from mgu.model import check_free, read_model
@@ -95,6 +96,20 @@ def test_unit_options_and_seed_are_kept(data, run, tmp_path):
     assert model.card["training"]["seed"] == 7
     assert model.card["soft"]["unit"]["processors"] == ["rms_norm"]
     assert "with_rms_norm" in model.soft()[0].gate_names
+
+
+def test_groups_are_never_split_and_are_answered_as_one_too(run, tmp_path):
+    cases = write_cases(tmp_path / "cases", 24, 12)
+    arguments = ("--keep", "stage=acetic_acid", "--image-size", "12,12", "--epochs", 2, "--out", tmp_path / "m")
+    done = run("fit", cases, *arguments)
+    assert done.exit_code == 0, done.output
+    card = read_model(tmp_path / "m").card
+    assert (card["metrics"]["samples"], card["case_metrics"]["samples"]) == (25, 5)
+    assert card["data"]["note"].endswith("Split by case_id: each is in one split alone.")
+    assert card["preprocessing"]["query"]["keep"] == {"stage": ["acetic_acid"]}
+    done = run("predict", tmp_path / "m", cases)
+    assert done.exit_code == 0, done.output
+    assert "of 168 samples" in done.stderr  # of all stages: the labels are those of the metadata.csv
 
 
 def test_a_folder_that_is_there_is_refused_before_anything_is_read(run, tmp_path):

@@ -85,11 +85,14 @@ def fit_model(
         fitted = fit(chosen, data, recipe, seed=seed, device=device, unit=unit, on_epoch=on_epoch, meter=meter)
     hardening = _finished(fitted)
     diagnosis, preprocessing = explained(fitted), Preprocessing.of(data)
+    result = hardening.result
+    by_case = result.test_case_answers
     card = {
         **answers_card(preprocessing),
         "data": data_card(data),
         "preprocessing": preprocessing.to_json(),
-        "metrics": metrics_card(hardening.result.test_answers, "the test split"),
+        "metrics": metrics_card(result.test_answers, "the test split"),
+        **({"case_metrics": metrics_card(by_case, "the test split, one answer a group")} if by_case else {}),
         "cost": cost_card(fitted.result, hardening),
         "architecture": architecture_card(diagnosis, hardening.decisions),
         "training": {**asdict(replace(recipe, decay=recipe.step_decay)), "seed": seed},
