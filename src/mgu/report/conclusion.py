@@ -216,8 +216,9 @@ def _seeds(summary: Summary) -> str:
         if not row.is_hardened:
             by_seeds.setdefault(row.trials, []).append(row.model_name)
     *few, (common, names) = sorted(by_seeds.items(), key=lambda known: len(known[1]))
+    said = [f"{seeds} for {', '.join(of)}" for seeds, of in few]
     others = ", ".join(names) if len(names) <= _NAMED else f"the other {len(names)}"
-    return "; ".join(f"{seeds} of {of}" for seeds, of in (*((n, ", ".join(of)) for n, of in few), (common, others)))
+    return "; ".join([*said, f"{common} for {others}"])
 
 
 def _rival(summary: Summary, rival: RivalResult) -> str:
