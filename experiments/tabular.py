@@ -35,4 +35,8 @@ if __name__ == "__main__":
         print(f"\n== {name}", flush=True)
         options = f"--rivals all,switchable,boosting,mlp --seeds 3 --out {Path('results/tabular') / name}"
         sys.argv[1:] = ["compare", *shlex.split(data.format(folder=shlex.quote(folder))), *options.split(), *own]
-        main(prog_name="mgu", standalone_mode=False)  # a study notes its command down from sys.argv
+        try:
+            main(prog_name="mgu")  # a study notes its command down from sys.argv
+        except SystemExit as ended:
+            if ended.code:  # an error or Ctrl-C ends them all
+                raise

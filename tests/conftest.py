@@ -11,6 +11,10 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+#: Keras has one backend a process: tests/test_backends.py runs these in a process of their own for each.
+collect_ignore = [] if "KERAS_BACKEND" in os.environ else ["keras", "parity"]
+
+
 @pytest.fixture(autouse=True, scope="session")
 def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:

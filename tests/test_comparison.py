@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from mgu import saving
-from mgu.comparison import Comparison, default_space, resolve_device
+from mgu.comparison import Comparison, default_space
 from mgu.data import DataSet, Split, load_data
 from mgu.errors import InputError
 from mgu.progress import Silent
@@ -25,7 +25,7 @@ from mgu.report.tables import summarise
 from mgu.spaces import load_space, parse_space
 from mgu.study.ledger import read_study
 from mgu.torch import build_network, count_weights, explain
-from mgu.training import Recipe, fit
+from mgu.training import Recipe, fit, framework_of, torch_learner
 from mgu.training.samples import on_device
 
 SPACE = parse_space(
@@ -119,7 +119,7 @@ def test_a_trial_with_gates_is_explained_on_validation_samples_after_its_result_
         return explain(*arguments)
 
     monkeypatch.setattr(saving, "EXPLAINED_ON", 20)
-    monkeypatch.setattr(saving, "explain", explaining)
+    monkeypatch.setattr(torch_learner, "explain", explaining)
     comparison.run(tmp_path, comparison.trials([0], ["TINY_001", "TINY_MGU_*"]), Silent())
     assert statuses == ["finished", "finished"]
     assert [path.parent.name for path in tmp_path.rglob("diagnosis.*")] == ["TINY_MGU_001-seed0"] * 2
@@ -260,11 +260,14 @@ def test_the_default_space_is_the_one_for_the_shape():
         default_space(of_shape(3, 20, 20))
 
 
-def test_devices():
-    assert resolve_device("cpu") == "cpu"
-    assert resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+def test_devices_and_frameworks():
+    torch_half = framework_of("torch")
+    assert torch_half.device("cpu") == "cpu"
+    assert torch_half.device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(InputError, match=r"device 'tpu' is not here; allowed: auto, cpu"):
-        resolve_device("tpu")
+        torch_half.device("tpu")
+    with pytest.raises(InputError, match=r"unknown framework 'mxnet'; allowed: torch, keras"):
+        framework_of("mxnet")
 
 
 def test_killed_in_the_middle_of_trial_12_and_started_again(tmp_path):

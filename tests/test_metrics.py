@@ -25,7 +25,7 @@ def test_from_the_confusion_matrix_as_from_the_answers(classes, samples, seed):
     assert np.array_equal(answers.confusion, confusion_matrix(y, taken, labels=range(classes)))
     assert answers.log_loss == pytest.approx(log_loss(y, logits.double().softmax(dim=1), labels=range(classes)))
     for name, score in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
-        assert getattr(found.macro, name) == pytest.approx(score(y, taken, average="macro", **every))
+        assert getattr(found.macro, name) == pytest.approx(score(y, taken, average="macro", zero_division=0))
         by_class = [getattr(entry, name) for entry in found.by_class]
         assert by_class == pytest.approx(score(y, taken, average=None, **every).tolist())
     assert [entry.support for entry in found.by_class] == np.bincount(y, minlength=classes).tolist()
@@ -38,5 +38,19 @@ def test_a_matrix_by_hand():
     assert (found.by_class[0].precision, found.by_class[0].recall) == (4 / 5, 4 / 6)
     assert (found.by_class[1].precision, found.by_class[1].recall) == (3 / 5, 3 / 4)
     assert (found.by_class[2].precision, found.by_class[2].f1, found.by_class[2].support) == (0, 0, 0)
-    assert found.macro.precision == pytest.approx((4 / 5 + 3 / 5) / 3)
+    assert found.macro.precision == pytest.approx((4 / 5 + 3 / 5) / 2)
     assert found.macro.support == 10
+
+
+def test_a_class_that_the_split_lacks_spoils_no_perfect_answers():
+    found = metrics(Answers(((4, 0, 0), (0, 0, 0), (0, 0, 3)), 0.0))
+    assert (found.macro.precision, found.macro.recall, found.macro.f1) == (1, 1, 1)
+    assert found.by_class[1].support == 0
+
+
+def test_a_class_that_was_only_answered_counts():
+    """Nobody was a horse, and one cat was taken for one."""
+    found = metrics(Answers(((3, 0, 1), (0, 4, 0), (0, 0, 0)), 0.5))
+    truth, taken = [0] * 4 + [1] * 4, [0, 0, 0, 2, 1, 1, 1, 1]
+    assert found.macro.f1 == pytest.approx(f1_score(truth, taken, average="macro"))
+    assert found.macro.f1 == pytest.approx((6 / 7 + 1 + 0) / 3)

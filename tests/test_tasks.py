@@ -40,6 +40,15 @@ def test_a_network_that_overflows_has_the_worst_score():
     assert task.score(task.scored(outputs, y).item(), y) == -math.inf
 
 
+@pytest.mark.parametrize("errors", [0.0, 0.5])
+def test_a_split_without_variance_is_scored_by_scikit_learns_convention(errors):
+    y = torch.full((4,), 3.0)
+    outputs = (y + errors).unsqueeze(1)
+    task = Regression(1.0)
+    assert task.score(task.scored(outputs, y).item(), y) == r2_score(y, outputs.squeeze(1))
+    assert task.score(math.nan, y) == task.score(-math.inf, y) == -math.inf
+
+
 def test_a_quantity_is_learned_and_told_in_its_own_unit():
     """Diabetes, where ridge regression reaches an R² of about 0.5."""
     data = load_data("diabetes")

@@ -16,9 +16,10 @@ from mgu.history import Energy, Usage
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell, load_space
 from mgu.torch import MultiGatedUnit, build_network, count_weights, explain, forward_flops, step_flops
-from mgu.training import Recipe, fit, fitting, hardening, operations, run
+from mgu.training import Recipe, fit, fitting, hardening, operations, run, torch_learner
 from mgu.training.run import Run
 from mgu.training.samples import Samples, Shuffled, on_device, predict
+from mgu.training.torch_learner import TorchLearner
 
 PLAIN = Architecture(Layout(2, 1, 2, math.inf, 2), Cell("bn_pre", False), start_filters=4)
 MGU = Architecture(Layout(2, 1, 2, math.inf, 2), start_filters=4)
@@ -77,14 +78,14 @@ def test_the_best_epoch_is_restored_and_patience_ends_the_run(data, monkeypatch)
     seen = []
 
     def evaluate(self, samples):
-        return self.predict(samples).mean().item(), next(scripted)
+        return self.learner.predict(samples).mean().item(), next(scripted)
 
     def predict(self, samples):
         seen.append({name: value.clone() for name, value in self.network.state_dict().items()})
         return torch.zeros(len(samples), len(data.classes))
 
     monkeypatch.setattr(Run, "evaluate", evaluate)
-    monkeypatch.setattr(Run, "predict", predict)
+    monkeypatch.setattr(TorchLearner, "predict", predict)
     fitted = fit(PLAIN, data, Recipe(epochs=50, patience=2))
     assert [epoch.val_score for epoch in fitted.result.history] == [0.5, 0.8, 0.8, 0.7]
     assert (fitted.result.best_epoch, fitted.result.val_score) == (2, 0.8)
@@ -135,10 +136,10 @@ def test_clocks_count_what_they_say(data, monkeypatch):
     def callback(epoch):
         now[0] += 1000
 
-    monkeypatch.setattr(Run, "_step", costing(1, Run._step))
+    monkeypatch.setattr(TorchLearner, "_step", costing(1, TorchLearner._step))
     monkeypatch.setattr(fitting, "on_device", costing(15, fitting.on_device))
-    monkeypatch.setattr(Run, "predict", costing(10, Run.predict))
-    monkeypatch.setattr(Run, "_undone", costing(100, Run._undone))
+    monkeypatch.setattr(TorchLearner, "predict", costing(10, TorchLearner.predict))
+    monkeypatch.setattr(TorchLearner, "_undone", costing(100, TorchLearner._undone))
     result = fit(PLAIN, data, Recipe(epochs=3, batch_size=50), on_epoch=callback).result
     assert (result.train_s, result.compile_s) == (3 * 4, 100)
     assert result.tts_s == 3 * 5 + 3 * 4 + 3 * 10 + 10
@@ -158,11 +159,11 @@ def test_a_hardened_network_has_the_soft_epochs_before_it_the_deciding_and_its_o
 
         return timed
 
-    monkeypatch.setattr(Run, "_step", costing(1, Run._step))
+    monkeypatch.setattr(TorchLearner, "_step", costing(1, TorchLearner._step))
     monkeypatch.setattr(fitting, "on_device", costing(15, fitting.on_device))
-    monkeypatch.setattr(Run, "predict", costing(10, Run.predict))
-    monkeypatch.setattr(Run, "_undone", costing(100, Run._undone))
-    monkeypatch.setattr(hardening, "decide", costing(500, hardening.decide))
+    monkeypatch.setattr(TorchLearner, "predict", costing(10, TorchLearner.predict))
+    monkeypatch.setattr(TorchLearner, "_undone", costing(100, TorchLearner._undone))
+    monkeypatch.setattr(torch_learner, "decide", costing(500, torch_learner.decide))
     recipe = Recipe(epochs=5, batch_size=50, harden_after=0.4)
     fitted = fit(MGU, data, recipe, on_epoch=costing(1000, lambda epoch: None))
     soft, hard = fitted.result, fitted.result.hardening.result
@@ -223,7 +224,7 @@ def test_usage_of_the_epochs_before_hardening_is_both_networks(data):
 
 def test_operations_of_a_run_are_those_of_its_steps_evaluations_and_decisions(data, monkeypatch):
     counted = {"train": 0, "eval": 0}
-    step, predict_ = Run._step, Run.predict
+    step, predict_ = TorchLearner._step, TorchLearner.predict
 
     def counting_step(self, x, y):
         counted["train"] += len(y)
@@ -233,8 +234,8 @@ def test_operations_of_a_run_are_those_of_its_steps_evaluations_and_decisions(da
         counted["eval"] += len(samples)
         return predict_(self, samples)
 
-    monkeypatch.setattr(Run, "_step", counting_step)
-    monkeypatch.setattr(Run, "predict", counting_predict)
+    monkeypatch.setattr(TorchLearner, "_step", counting_step)
+    monkeypatch.setattr(TorchLearner, "predict", counting_predict)
     result = fit(PLAIN, data, Recipe(epochs=3, batch_size=50)).result
     x, y = torch.zeros(50, *data.input_shape), torch.zeros(50, dtype=torch.int64)
     network = build_network(PLAIN, data.input_shape, len(data.classes))
@@ -276,7 +277,7 @@ def test_a_run_that_stops_before_is_hardened_as_it_was_then(data, monkeypatch):
 def test_the_history_has_the_gates_means_and_recording_them_changes_nothing(data, monkeypatch, gates):
     unit, recipe = {"gates": gates}, Recipe(epochs=3, batch_size=32)
     recorded = fit(MGU, data, recipe, seed=1, unit=unit)
-    monkeypatch.setattr(run, "gate_means", lambda network, x: {})
+    monkeypatch.setattr(torch_learner, "gate_means", lambda network, x: {})
     without = fit(MGU, data, recipe, seed=1, unit=unit)
     for one, two in zip(recorded.network.state_dict().values(), without.network.state_dict().values(), strict=True):
         assert torch.equal(one, two)
@@ -304,7 +305,7 @@ def test_gates_are_recorded_on_samples_from_all_over_the_split_and_on_no_clock(d
         seen.append(x)
         return {}
 
-    monkeypatch.setattr(run, "gate_means", means)
+    monkeypatch.setattr(torch_learner, "gate_means", means)
     validation = Split(np.resize(data.validation.x, (1101, 1, 8, 8)), np.arange(1101) % 2)
     result = fit(MGU, replace(data, validation=validation), Recipe(epochs=2)).result
     assert (result.tts_s, result.history[-1].elapsed_s) == (0, 0)
@@ -317,10 +318,10 @@ def test_gates_are_recorded_on_samples_from_all_over_the_split_and_on_no_clock(d
 def test_all_models_of_a_seed_see_the_same_order_and_each_epoch_another(data, monkeypatch):
     def batches(architecture, seed):
         seen = []
-        step = Run._step
-        monkeypatch.setattr(Run, "_step", lambda self, x, y: (seen.append(y.tolist()), step(self, x, y))[1])
+        step = TorchLearner._step
+        monkeypatch.setattr(TorchLearner, "_step", lambda self, x, y: (seen.append(y.tolist()), step(self, x, y))[1])
         fit(architecture, data, Recipe(epochs=2, batch_size=50, harden_after=0), seed=seed)
-        monkeypatch.setattr(Run, "_step", step)
+        monkeypatch.setattr(TorchLearner, "_step", step)
         return seen
 
     plain, mgu, other = batches(PLAIN, 0), batches(MGU, 0), batches(PLAIN, 1)
@@ -333,7 +334,7 @@ def test_all_models_of_a_seed_see_the_same_order_and_each_epoch_another(data, mo
 
 def test_the_seed_decides_the_first_weights(data, monkeypatch):
     def first_weights(seed):
-        monkeypatch.setattr(Run, "_step", lambda self, x, y: torch.zeros(2))
+        monkeypatch.setattr(TorchLearner, "_step", lambda self, x, y: torch.zeros(2))
         return fit(PLAIN, data, Recipe(epochs=1), seed=seed).network[0].operations["linear"].weight
 
     assert torch.equal(first_weights(0), first_weights(0))
@@ -377,7 +378,7 @@ def test_every_thread_takes_denormal_numbers_for_0_or_a_warning_says_that_some_d
 
 def test_warming_up_changes_nothing_of_the_run(data, monkeypatch):
     warm = fit(PLAIN, data, Recipe(epochs=2)).result
-    monkeypatch.setattr(Run, "warm_up", lambda self: None)
+    monkeypatch.setattr(TorchLearner, "warm_up", lambda self, *evaluated: None)
     cold = fit(PLAIN, data, Recipe(epochs=2)).result
     assert [e.val_loss for e in warm.history] == [e.val_loss for e in cold.history]
 
@@ -447,9 +448,11 @@ def test_an_mgu_network_of_features_hardens_whatever_the_last_batch(data):
 
 def test_gates_are_decided_on_samples_from_all_over_the_validation_split(data, monkeypatch):
     seen = []
-    decide = hardening.decide
+    decide = torch_learner.decide
     monkeypatch.setattr(
-        hardening, "decide", lambda model, samples, *o: (seen.extend(y for _, y in samples), decide(model, samples))[1]
+        torch_learner,
+        "decide",
+        lambda model, samples, *o: (seen.extend(y for _, y in samples), decide(model, samples))[1],
     )
     order = np.argsort(data.validation.y, kind="stable").repeat(20)
     in_order = Split(data.validation.x[order], data.validation.y[order])
@@ -471,7 +474,7 @@ def test_a_network_that_cannot_be_hardened_is_not_lost(data, monkeypatch):
     def fails(*arguments, **options):
         raise RuntimeError("no memory for it")
 
-    monkeypatch.setattr(hardening, "decide", fails)
+    monkeypatch.setattr(torch_learner, "decide", fails)
     fitted = fit(MGU, data, Recipe(epochs=2))
     assert (fitted.result.status, fitted.hardened, fitted.result.hardening) == ("finished", None, None)
     assert fitted.result.message == "not hardened: RuntimeError: no memory for it"
@@ -479,9 +482,9 @@ def test_a_network_that_cannot_be_hardened_is_not_lost(data, monkeypatch):
 
 def test_on_a_gpu_convolutions_would_be_cudnns(data, monkeypatch):
     seen = []
-    step = Run._step
+    step = TorchLearner._step
     monkeypatch.setattr(
-        Run, "_step", lambda self, x, y: (seen.append(torch.backends.cudnn.enabled), step(self, x, y))[1]
+        TorchLearner, "_step", lambda self, x, y: (seen.append(torch.backends.cudnn.enabled), step(self, x, y))[1]
     )
     before = torch.backends.cudnn.enabled
     fit(PLAIN, data, Recipe(epochs=1))

@@ -165,6 +165,9 @@ def space(name: str, style: str, **unit: Any) -> None:
 )
 @unit_options
 @click.option(
+    "--framework", default="torch", show_default=True, help="torch, or keras on the backend that KERAS_BACKEND names."
+)
+@click.option(
     "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto: a GPU where there is one."
 )
 @click.option("--precision", default="float32", show_default=True, help="float32, or bf16 by autocast.")
@@ -194,6 +197,7 @@ def compare(
     out: Path | None,
     seeds: int,
     only: list[str],
+    framework: str,
     device: str,
     compile_mode: str,
     country: str | None,
@@ -210,23 +214,23 @@ def compare(
     DATA is digits, iris, wine, breast_cancer or diabetes (bundled), mnist or cifar10, a Hugging Face Hub id, a folder
     of images or of Parquet files, or a CSV or Parquet table. Stopped and started again, a study goes on where it was.
     """
-    from mgu.comparison import Comparison, default_space, resolve_device
+    from mgu.comparison import Comparison, default_space
     from mgu.data import load_data
     from mgu.spaces import load_space
     from mgu.study.budget import Budget
     from mgu.study.ledger import check_settings
-    from mgu.training import Recipe
+    from mgu.training import Recipe, framework_of
 
     searches, trained = _rivals(rivals)
     budget = Budget(time_budget, energy_budget)
     recipe_names = ("epochs", "patience", "batch_size", "lr", "decay", "precision", "harden_after")
     recipe = Recipe(compile=compile_mode, **{name: options.pop(name) for name in recipe_names})
     chosen = load_space(space_name) if space_name else None
-    target_device = resolve_device(device)
+    target_device = framework_of(framework).device(device)
     reading = ("target", "task", "limit", "group", "keep", "drop", "image_size")
     loaded = load_data(data, **{name: options.pop(name) for name in reading})
     comparison = Comparison(
-        loaded, chosen or default_space(loaded), recipe, options, target_device, note, country, trained
+        loaded, chosen or default_space(loaded), recipe, options, target_device, note, country, trained, framework
     )
     trials = comparison.trials(range(seeds), only)
     folder = out or Path("studies") / comparison.name

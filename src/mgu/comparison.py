@@ -25,7 +25,7 @@ from mgu.study.trained_rivals import rival_models
 from mgu.study.trial import Estimator, StudyView, Trial
 from mgu.torch.network import model_size
 from mgu.torch.unit import MultiGatedUnit
-from mgu.training import Recipe, fit, fit_estimator
+from mgu.training import Recipe, fit, fit_estimator, framework_of
 from mgu.training.tasks import task_of
 
 #: MultiGatedUnit's own options where none are given, recorded with a study.
@@ -44,9 +44,10 @@ class Comparison:
     the data's own. ``country`` (an ISO
     3166 code of three letters) says where the electricity comes from, for the carbon. ``rivals`` are names of
     ``mgu.study.trained_rivals.TRAINED_RIVALS``, to be trained too: they change no other trial's result, and a study can
-    have them added later.
+    have them added later. ``framework`` is one of ``mgu.training.FRAMEWORKS``.
 
-    Raises InputError for a country whose carbon intensity is not known.
+    Raises InputError for a country whose carbon intensity is not known, for a framework that is unknown or not
+    installed, and for a device that it has not.
     """
 
     data: DataSet
@@ -57,9 +58,11 @@ class Comparison:
     note: str = ""
     country: str | None = None
     rivals: Sequence[str] = ()
+    framework: str = "torch"
 
     def __post_init__(self) -> None:
-        carbon_intensity(self.country)  # one that is not known is refused now
+        carbon_intensity(self.country)  # one that is not known is refused now, as is a device
+        framework_of(self.framework).device(self.device)
 
     @property
     def name(self) -> str:
@@ -88,6 +91,8 @@ class Comparison:
             "training": {**asdict(self.recipe), "decay": self.recipe.step_decay},
             "unit": {name: _listed(value) for name, value in {**UNIT_DEFAULTS, **self.unit}.items()},
             "device": self.device,
+            # Times and accuracies of two frameworks do not compare, so a study is of one.
+            **({} if self.framework == "torch" else {"framework": framework_of(self.framework).name}),
         }
 
     def trials(self, seeds: Iterable[int], only: Iterable[str] = ()) -> list[Trial]:
@@ -134,7 +139,7 @@ class Comparison:
                 return self._train(trial, on_epoch)
 
             try:
-                spent = run(ledger, keys, train, environment(torch.device(self.device)), listener, budget)
+                spent = run(ledger, keys, train, self._environment(), listener, budget)
                 if spent:
                     listener.stopped(spent)
             finally:
@@ -158,8 +163,12 @@ class Comparison:
                 unit=self.unit,
                 on_epoch=on_epoch,
                 meter=meter,
+                framework=self.framework,
             )
         return Trained(fitted.result, partial(save_trial, fitted, self.data))
+
+    def _environment(self) -> dict[str, str]:
+        return {**environment(torch.device(self.device)), **framework_of(self.framework).versions}
 
     def _check_meter(self) -> None:
         with Meter(torch.device(self.device), self.country) as meter:
@@ -238,14 +247,3 @@ def _plain(space: SearchSpace) -> dict[str, Any]:
 def _listed(value: Any) -> Any:
     """The value as JSON gives it back: a tuple as a list."""
     return list(value) if isinstance(value, tuple) else value
-
-
-def resolve_device(name: str) -> str:
-    """The device of that name, "auto" being a GPU where there is one. Raises InputError where it is not here."""
-    gpus = torch.cuda.device_count()
-    if name == "auto":
-        return "cuda" if gpus else "cpu"
-    allowed = ["cpu", *["cuda"] * bool(gpus), *(f"cuda:{i}" for i in range(gpus))]
-    if name not in allowed:
-        raise InputError(f"device {name!r} is not here; allowed: auto, {', '.join(allowed)}")
-    return name

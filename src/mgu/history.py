@@ -101,14 +101,28 @@ class Usage:
     duration_s: float
 
     @property
+    def whole_energy(self) -> tuple[Energy, ...]:
+        """The entries of the parts that one source told of throughout: of a part that was absent for a stretch, or
+        measured in one and estimated in another, no figure is of the whole run."""
+        sources: dict[str, set[str]] = {}
+        for entry in self.energy:
+            sources.setdefault(entry.part, set()).add(entry.source)
+        return tuple(e for e in self.energy if e.kwh is not None and len(sources[e.part]) == 1)
+
+    @property
     def measured_kwh(self) -> float | None:
-        """The electricity that counters in the hardware gave, all parts together; None where no part has one."""
+        """The electricity by counters in the hardware, of all parts that have one throughout; None where none has."""
         return self._kwh("measured")
 
     @property
     def estimated_kwh(self) -> float | None:
-        """The electricity that was worked out, all parts together; None where that was done of no part."""
+        """The electricity that was worked out, of all parts of which it was throughout; None where of none."""
         return self._kwh("estimated")
+
+    @property
+    def told_kwh(self) -> float:
+        """All electricity that any meter told of, measured or estimated: at least so much was taken."""
+        return sum(entry.kwh or 0.0 for entry in self.energy)
 
     @property
     def measured_carbon_kg(self) -> float | None:
@@ -127,7 +141,7 @@ class Usage:
         return self.others_load_mean is not None and self.others_load_mean > ALONE_CORES
 
     def _kwh(self, source: str) -> float | None:
-        figures = [entry.kwh for entry in self.energy if entry.source == source and entry.kwh is not None]
+        figures = [entry.kwh or 0.0 for entry in self.whole_energy if entry.source == source]
         return sum(figures) if figures else None
 
     def _carbon_kg(self, kwh: float | None) -> float | None:

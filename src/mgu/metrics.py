@@ -10,8 +10,9 @@ from mgu.history import Answers
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """Of one class, or their plain mean over the classes ("macro"): precision = TP / (TP + FP), recall = TP / (TP +
-    FN), F1 their harmonic mean, each 0 where its denominator is 0; ``support`` counts the samples of the class."""
+    """Of one class, or their plain mean over the classes that any sample is of or was taken for ("macro", as
+    scikit-learn averages): precision = TP / (TP + FP), recall = TP / (TP + FN), F1 their harmonic mean, each 0 where
+    its denominator is 0; ``support`` counts the samples of the class."""
 
     precision: float
     recall: float
@@ -38,6 +39,7 @@ def metrics(answers: Answers) -> Metrics:
         ClassMetrics(float(precision), float(recall), float(f1), int(support))
         for precision, recall, f1, support in zip(*columns, strict=True)
     )
-    precision, recall, f1 = np.mean(columns[:3], axis=1).tolist()
+    seen = counts.sum(axis=0) + counts.sum(axis=1) > 0  # a class that the split lacks is 0 / 0, no error of anyone's
+    precision, recall, f1 = np.mean(np.array(columns[:3])[:, seen], axis=1).tolist()
     macro = ClassMetrics(precision, recall, f1, int(counts.sum()))
     return Metrics(float(np.trace(counts) / counts.sum()), macro, by_class)

@@ -17,10 +17,13 @@ FLOORS = {
     "layouts": 0,
     "spaces": 0,
     "diagnosis": 1,
+    "hardening": 1,
     "history": 1,
     "data": 2,
+    "keras": 2,
     "measure": 2,
     "metrics": 2,
+    "portable": 2,
     "torch": 2,
     "training": 3,
     "study": 3,
@@ -36,6 +39,8 @@ FLOORS = {
 NEIGHBOURS = {
     ("layouts", "errors"),
     ("wiring", "errors"),
+    ("hardening", "diagnosis"),
+    ("hardening", "history"),
     ("spaces", "errors"),
     ("spaces", "layouts"),
     ("spaces", "wiring"),
@@ -45,6 +50,8 @@ NEIGHBOURS |= {
     ("rivals", "study"),
     ("report", "rivals"),
     ("torch", "measure"),
+    ("keras", "portable"),
+    ("torch", "portable"),
     ("__main__", "cli"),
 }
 
@@ -91,8 +98,16 @@ def test_what_knows_no_framework(package):
             assert not module.startswith(("mgu.torch", "mgu.keras", "mgu.training")), f"{path} imports {module}"
 
 
+@pytest.mark.parametrize(("half", "other"), [("keras", "torch"), ("torch", "keras")])
+def test_no_half_imports_the_other(half, other):
+    for path in (SOURCE / half).rglob("*.py"):
+        for module in imports(path):
+            assert module.split(".")[0] != other, f"{path} imports {module}"
+            assert module.split(".")[:2] != ["mgu", other], f"{path} imports {module}"
+
+
 def test_importing_mgu_imports_no_framework():
-    heavy = "{'torch', 'numpy', 'datasets', 'sklearn', 'pandas', 'matplotlib', 'rich'}"
+    heavy = "{'torch', 'keras', 'tensorflow', 'jax', 'numpy', 'datasets', 'sklearn', 'pandas', 'matplotlib', 'rich'}"
     script = f"import sys, mgu; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

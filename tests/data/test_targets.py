@@ -111,6 +111,25 @@ def test_bad_targets_are_refused(csv, targets: list[object], task: str | None, m
         load_data(csv(table(targets)), task=task)
 
 
+@pytest.mark.parametrize("role", ["validation", "test"])
+def test_a_split_whose_quantities_are_all_equal_is_refused(tmp_path: Path, role: str) -> None:
+    (tmp_path / "tables").mkdir()
+    frame = pd.DataFrame({"x": range(60), "label": [i / 4 for i in range(60)]})
+    frames = {"train": frame, "validation": frame[:9], "test": frame[:9]}
+    frames[role] = frames[role].assign(label=2.5)
+    for name, rows_of in frames.items():
+        rows_of.to_parquet(tmp_path / "tables" / f"{name}-00000-of-00001.parquet")
+    message = f"tables: the target is 2.5 in all 9 samples of the {role} split, which has no R².*two different values"
+    with pytest.raises(InputError, match=message):
+        load_data(str(tmp_path / "tables"))
+
+
+def test_quantities_that_only_the_cut_made_equal_are_refused(csv) -> None:
+    """One of 40 rows differs, and it can be in one split alone."""
+    with pytest.raises(InputError, match=r"the target is 7 in all \d+ samples of the \w+ split"):
+        load_data(csv(table([7] * 39 + [8])), task="regression")
+
+
 @pytest.mark.parametrize(("name", "task"), [("diabetes", "classification"), ("iris", "regression")])
 def test_a_bundled_set_has_its_own_task(name: str, task: str) -> None:
     with pytest.raises(InputError, match=f"{name}: it is a set for .*; task='{task}' cannot be chosen"):

@@ -34,7 +34,9 @@ USAGE = st.builds(
 
 
 def total(energy, source):
-    figures = [entry.kwh for entry in energy if entry.source == source]
+    """Of the parts that have no figure but by this source."""
+    parts = {entry.part for entry in energy} - {entry.part for entry in energy if entry.source != source}
+    figures = [entry.kwh for entry in energy if entry.part in parts]
     return pytest.approx(fsum(figures)) if figures else None
 
 
@@ -87,6 +89,17 @@ def test_a_meter_that_fell_out_is_seen():
     none = Energy("cpu", None, "absent", "RAPL: gave nothing")
     assert combined(usage(rapl), usage(guess)).energy == (rapl, guess)
     assert combined(usage(rapl), usage(none)).energy == (rapl, none)
+
+
+@pytest.mark.parametrize("second", [("absent", None), ("measured", 0.5)])
+def test_a_part_that_was_unread_for_a_stretch_has_no_figure_of_the_whole(second):
+    ram = Energy("ram", 0.25, "estimated", "10 W")
+    source, kwh = second
+    both = combined(usage(Energy("cpu", 2.0, "estimated", "8 W"), ram), usage(Energy("cpu", kwh, source, "-"), ram))
+    assert (both.estimated_kwh, both.measured_kwh) == (0.5, None)
+    assert both.estimated_carbon_kg == pytest.approx(0.5 * 0.035)
+    assert both.told_kwh == 2.5 + (kwh or 0)
+    assert usage().told_kwh == 0
 
 
 def test_the_names_of_all_meters_are_kept():

@@ -121,7 +121,7 @@ def test_page_tells_everything_in_order(whole_study, written):
         "What went wrong",
         "loss is nan",
         "How the clock and the meter worked",
-        "the test set is read once per trial",
+        "the test set is read once by each network",
         "Measured means that a counter in the hardware gave it",
         "Everything needed to repeat it",
         "mgu search --seeds 0 1",

@@ -77,6 +77,26 @@ def test_measured_and_estimated_are_never_added(metered_study):
     }
 
 
+def test_energy_that_was_unread_for_a_stretch_is_no_figure_of_the_whole(metered_study, tmp_path):
+    """The memory's meter gave nothing in a stretch of one hardened network."""
+    records = list(metered_study.records)
+    at = next(i for i, record in enumerate(records) if record.hardened)
+    result = records[at].result
+    usage = result.hardening.result.usage
+    gap = replace(usage, energy=(*usage.energy, Energy("ram", None, "absent", "gave nothing")))
+    hardening = replace(result.hardening, result=replace(result.hardening.result, usage=gap))
+    records[at] = replace(records[at], result=replace(result, hardening=hardening))
+    study = replace(metered_study, records=tuple(records))
+    whole, found = spent(metered_study).row("M1 hardened"), spent(study).row("M1 hardened")
+    other = next(record.hardened for record in records[at + 1 :] if record.hardened)
+    assert found.energy["ram", "estimated"] == pytest.approx(other.result.usage.estimated_kwh)
+    assert found.energy["cpu", "measured"] == whole.energy["cpu", "measured"]
+    assert [name for name in facts(spent(study), summarise(study)) if "Energy" in name] == ["Energy, measured (cpu)"]
+    write_report(study, tmp_path)
+    frame = pd.read_csv(tmp_path / "results.csv").query("model_name == 'M1 hardened'")
+    assert frame["ram_estimated_kwh"].isna().tolist() == frame["estimated_kwh"].isna().tolist() == [True, False]
+
+
 def test_a_partial_study_compares_no_energy(metered_study, record):
     study = replace(metered_study, records=(*metered_study.records, record("P3", status="pending")))
     assert facts(spent(study), summarise(study)) == {}

@@ -6,6 +6,7 @@ import pytest
 
 from mgu.errors import InputError
 from mgu.history import Energy, Hardening, Usage
+from mgu.measure import combined
 from mgu.progress import Silent
 from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
@@ -41,6 +42,8 @@ def test_what_a_trial_took():
     assert Record(TRIALS[0], "running", 1, lost_s=7.0).spent_s == 7.0
     assert record().spent_kwh == 0.0
     assert record(usage=usage(0.25, 0.5)).spent_kwh == pytest.approx(0.75)
+    gap = combined(usage(0.25, 0.5), replace(usage(0, 0), energy=(Energy("cpu", None, "absent", "gave nothing"),)))
+    assert record(usage=gap).spent_kwh == pytest.approx(0.75)  # what is known of was taken, and perhaps more
     assert hardened().spent_kwh == pytest.approx(3.0 + 0.21 * 2.0 / 3.5)  # as its time has it
     assert hardened(usage(0.03, 0.08)).spent_kwh == pytest.approx(3.0 + 0.04 + 0.06)  # as both were measured
 

@@ -1,12 +1,15 @@
 """The ledger: what it keeps, what it refuses, and that a killed process loses nothing that was written."""
 
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,6 +20,7 @@ from mgu.study.trial import StudyView, Trial
 from samples import RESULT, SETTINGS, TRIALS
 
 TESTS = Path(__file__).parents[1]
+RESULTS = TESTS.parent / "results"
 
 
 def test_what_goes_in_comes_out(tmp_path):
@@ -40,12 +44,94 @@ def test_reading_a_study_changes_nothing(tmp_path):
     with Ledger.open(folder, SETTINGS) as ledger:
         ledger.end(ledger.add(TRIALS, SETTINGS)[0], RESULT)
         assert read_study(folder).records[0].result == RESULT  # also while another works on it
-    with sqlite3.connect(folder / FILE) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")
-    connection.close()
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert read_study(folder).records[0].result == RESULT
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def logged_ahead(folder):
+    """Leave the ledger as a killed process does, in WAL mode."""
+    with closing(sqlite3.connect(folder / FILE)) as connection:
+        assert connection.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+
+
+def test_a_ledger_is_one_file_once_nobody_works_on_it(tmp_path):
+    for _ in range(2):
+        with Ledger.open(tmp_path, SETTINGS) as ledger:
+            ledger.end(ledger.add(TRIALS, SETTINGS)[0], RESULT)
+        assert [path.name for path in tmp_path.iterdir() if path.name != "study.lock"] == [FILE]
+        assert (tmp_path / FILE).read_bytes()[18:20] == b"\x01\x01"  # the versions of the format: a rollback journal
+        logged_ahead(tmp_path)
+
+
+def test_a_reader_does_not_keep_a_ledger_from_closing(tmp_path):
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        ledger.add(TRIALS, SETTINGS)
+        reader = sqlite3.connect(tmp_path / FILE)
+        assert reader.execute("SELECT COUNT(*) FROM trials").fetchone() == (2,)
+    reader.close()
+    assert len(read_study(tmp_path).records) == 2
+
+
+@pytest.fixture
+def unprivileged():
+    """A folder, and a context in which it can only be read, by a user who is not root."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("users are told apart by other means here")
+    user = os.geteuid()
+
+    @contextmanager
+    def reading(folder):
+        for path in folder.iterdir():
+            path.chmod(0o444)
+        folder.chmod(0o555)
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)  # pytest's own folders are closed to others
+        yield Path(name), reading
+
+
+@pytest.mark.parametrize("leave", [lambda folder: None, logged_ahead])
+def test_a_study_in_a_folder_that_can_only_be_read(unprivileged, leave):
+    folder, reading = unprivileged
+    with Ledger.open(folder, SETTINGS) as ledger:
+        ledger.end(ledger.add(TRIALS, SETTINGS)[0], RESULT)
+    leave(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with reading(folder):
+        assert [record.result for record in read_study(folder).records] == [RESULT, None]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_results_that_are_only_in_the_log_are_not_passed_over(unprivileged):
+    """Rather no study than an old one."""
+    folder, reading = unprivileged
+    with Ledger.open(folder, SETTINGS) as ledger:
+        key = ledger.add(TRIALS, SETTINGS)[0]
+        ledger.end(key, RESULT)
+        left = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("-shm")}
+    assert left[f"{FILE}-wal"]
+    for path in folder.iterdir():
+        path.unlink()
+    for name, content in left.items():
+        (folder / name).write_bytes(content)
+    with reading(folder), pytest.raises(InputError, match=r"not a readable ledger.*where it can be written"):
+        read_study(folder)
+    assert read_study(folder).records[0].result == RESULT
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.rglob(FILE)), ids=lambda path: path.parent.name)
+def test_published_ledgers_are_one_file_each(path):
+    if path.with_name(f"{FILE}-wal").exists():
+        pytest.skip("a study is at work here")
+    assert path.read_bytes()[18:20] == b"\x01\x01"
 
 
 def test_a_study_whose_file_has_just_been_made_is_empty(tmp_path):
@@ -63,7 +149,7 @@ def test_gates_by_epoch_come_back(tmp_path):
 
 def test_a_ledger_from_before_gates_were_recorded_is_read(tmp_path):
     """A published study."""
-    published = TESTS.parent / "results" / "mnist-small"
+    published = RESULTS / "mnist-small"
     results = [record.result for record in read_study(published).records if record.result]
     assert results
     assert {len(epoch.gates) for result in results for epoch in result.history} == {0}
@@ -220,6 +306,58 @@ def test_folders_that_are_no_study(tmp_path):
     with pytest.raises(InputError, match="not a readable ledger"):
         read_study(tmp_path)
     with pytest.raises(InputError, match="not a readable ledger"), Ledger.open(tmp_path, SETTINGS):
+        pass
+
+
+def changed(folder, column, change):
+    """The study with what ``change`` makes of the first trial's cell."""
+    with Ledger.open(folder, SETTINGS) as ledger:
+        key = ledger.add(TRIALS, SETTINGS)[0]
+        ledger.end(key, replace(RESULT, test_answers=Answers(((1, 0), (0, 1)), 0.5)))
+        (cell,) = ledger._connection.execute(f"SELECT {column} FROM trials WHERE key = ?", (key,)).fetchone()
+        ledger._change(f"{column} = ?", key, change(cell))
+    return folder
+
+
+def edited(**fields):
+    return lambda cell: json.dumps({**json.loads(cell), **fields})
+
+
+DAMAGED = (
+    r"ledger\.sqlite: trial 1 \(A_001, seed 0\) cannot be read \(.*{}.*\): .* damaged, .* newer mgu.*update mgu, or"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda cell: "{", "Expecting property name"),
+        (lambda cell: "null", "NoneType"),
+        (edited(mood="fine"), "'mood'"),
+        (edited(history=[{"epoch": 1, "mood": "fine"}]), "'mood'"),
+        (edited(history=[{"epoch": 1}]), "train_loss"),
+        (edited(test_answers={"confusion": [[1]], "log_loss": 0.5, "mood": "fine"}), "'mood'"),
+        (edited(test_answers={"confusion": [[1]]}), "log_loss"),
+        (lambda cell: '{"status": "finished"}', "history"),
+    ],
+)
+def test_a_result_that_is_damaged_or_newer_is_refused_by_name(tmp_path, change, reason):
+    with pytest.raises(InputError, match=DAMAGED.format(reason)):
+        read_study(changed(tmp_path, "result", change))
+
+
+@pytest.mark.parametrize("change", [lambda cell: "{", lambda cell: "[]", edited(mood="fine")])
+def test_a_trial_that_is_damaged_or_newer_is_refused_by_its_place(tmp_path, change):
+    with pytest.raises(InputError, match=r"ledger\.sqlite: trial 1 .*cannot be read"):
+        read_study(changed(tmp_path, "trial", change))
+
+
+def test_settings_that_are_damaged_are_refused(tmp_path):
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        ledger._write("UPDATE study SET value = ? WHERE name = 'settings'", ("{",))
+    with pytest.raises(InputError, match=r"ledger\.sqlite: the study's settings cannot be read"):
+        read_study(tmp_path)
+    with pytest.raises(InputError, match="settings cannot be read"), Ledger.open(tmp_path, SETTINGS):
         pass
 
 

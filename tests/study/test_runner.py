@@ -67,6 +67,24 @@ def test_files_that_cannot_be_written_stop_the_study_with_the_result_kept(tmp_pa
     assert [(record.result, record.attempts) for record in records] == [(RESULT, 1), (RESULT, 1)]
 
 
+def test_files_that_cannot_be_made_are_told_of_and_the_next_trial_goes_on(tmp_path):
+    def unsaved(trial, on_epoch):
+        def save(folder):
+            raise TypeError(f"cannot write {folder}/weights")
+
+        return (
+            Trained(replace(RESULT, message="not hardened"), save) if trial == TRIALS[0] else succeed(trial, on_epoch)
+        )
+
+    events, records = run_with(tmp_path, unsaved)
+    assert events[-1] == "A_MGU_001 finished"
+    message = "not hardened; not saved: TypeError: cannot write trials/A_001-seed0/weights"
+    assert records[0].result == replace(RESULT, message=message)
+    assert (records[0].status, records[0].attempts, records[0].lost_s) == ("finished", 1, 0)
+    assert records[1].result == RESULT
+    assert run_with(tmp_path, succeed)[0] == []
+
+
 def test_a_full_disk_stops_the_study_and_is_no_failure_of_the_trial(tmp_path):
     def fill(ledger):
         ledger._connection.execute(

@@ -1,5 +1,6 @@
 """The models of trained rivals, and what tells their trials from others."""
 
+import re
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mgu.errors import InputError
+from mgu.rivals import STRATEGIES
 from mgu.spaces import Cell, load_space
 from mgu.study.ledger import FILE, Ledger, read_study
 from mgu.study.trained_rivals import TRAINED_RIVALS, rival_models, title
@@ -91,3 +93,9 @@ def test_published_studies_keep_their_trials_where_a_rival_is_added(study, tmp_p
     after = read_study(tmp_path).records
     assert after[:-1] == before.records
     assert asdict(after[-1].trial) == asdict(model)
+
+
+def test_the_documentation_has_every_name():
+    text = (Path(__file__).parents[2] / "docs" / "fairness.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE))
+    assert documented == {*STRATEGIES, *TRAINED_RIVALS}

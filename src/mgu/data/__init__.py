@@ -8,7 +8,7 @@ from mgu.data.features import TableFeatures
 from mgu.data.query import Query, read_keep, read_size
 from mgu.data.sources import read
 from mgu.data.splits import cut
-from mgu.data.targets import ENCODERS
+from mgu.data.targets import ENCODERS, check_varied
 from mgu.errors import InputError
 
 __all__ = ["DataSet", "Split", "TableFeatures", "load_data"]
@@ -61,8 +61,8 @@ def load_data(
     Raises InputError for an unknown name, a missing file, a Hub out of reach, an image that cannot be read or differs
     in size, a column or a value to be kept that is not there, a group that is missing, of two classes or in two splits,
     a table that cannot be read, a feature that is infinite, dates, wholly missing, of mixed types or as good as an id,
-    a target that is absent, incomplete, all of one value, or not of the task, a class unseen in training, and too few
-    samples or groups, in all or of a class.
+    a target that is absent, incomplete, all of one value (a quantity: in any split), or not of the task, a class unseen
+    in training, and too few samples or groups, in all or of a class.
     """
     if limit is not None and (not _whole(limit) or limit < MIN_LIMIT):
         raise InputError(f"limit must be a whole number of at least {MIN_LIMIT}, or left out; {limit!r} was given")
@@ -76,6 +76,8 @@ def load_data(
     decoded = read(name, query)
     classes = decoded.classes
     splits, features = decoded.take(cut(decoded.y, classes, name, limit=limit, seed=seed, groups=decoded.groups))
+    if not classes:
+        check_varied({role: split.y for role, split in splits.items()}, name)
     return DataSet(
         name,
         **splits,

@@ -64,6 +64,17 @@ def encode_quantities(columns: Columns, names: Sequence[str] | None, places: Map
     return y, ()
 
 
+def check_varied(y: Mapping[str, Target], source: str) -> None:
+    """Raise InputError for a split whose quantities are all equal: R² compares with their variance, which is 0."""
+    for role, values in y.items():
+        if (values == values[0]).all():
+            raise InputError(
+                f"{source}: the target is {values[0]:g} in all {len(values)} samples of the {role} split, which has no "
+                "R² then; two different values are needed in each split: take more rows, have splits of your own, or "
+                "another target"
+            )
+
+
 #: By task, how its targets are encoded.
 ENCODERS: Mapping[str, Callable[[Columns, Sequence[str] | None, Mapping[str, Place]], Encoded]] = {
     "classification": encode_labels,

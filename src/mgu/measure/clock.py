@@ -16,7 +16,7 @@ class Clock:
 
     def now(self) -> float:
         """Seconds of a monotonic clock, once the device has done all that it was given."""
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and torch.cuda.is_available():  # it may be another framework's
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 

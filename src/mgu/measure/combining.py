@@ -11,8 +11,8 @@ def combined(one: Usage, other: Usage) -> Usage:
     """The usage of two stretches of time together, in either order.
 
     Durations are added, and the energies of the same part and source: what was measured and what was estimated stay
-    apart, and so does what was absent in one of them. Mean loads are (d1 l1 + d2 l2) / (d1 + d2) with the durations d,
-    peaks the larger. What either does not know is None.
+    apart, and so does what was absent in one of them: ``Usage.whole_energy`` has no such part. Mean loads are (d1 l1 +
+    d2 l2) / (d1 + d2) with the durations d, peaks the larger. What either does not know is None.
 
     Raises InputError where the countries or their carbon intensities differ.
     """

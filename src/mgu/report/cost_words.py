@@ -115,8 +115,15 @@ def verdict(costs: SearchCosts) -> str:
         f"{_reached(name, own_s, HALVINGS[rival.name], rival_s)}. {name} met the target in {met(mgu)} seeds, "
         f"{HALVINGS[rival.name]} in {met(rival)} replays; until they end they take {seconds(own_end_s)} and "
         f"{seconds(rival_end_s)}, and pick {_pick(costs.score, mgu)} and {_pick(costs.score, rival)} validation "
-        f"{costs.score.name} (medians).{_only(costs)}"
+        f"{costs.score.name} (medians).{_short(costs, name, mgu)}{_only(costs)}"
     )
+
+
+def _short(costs: SearchCosts, name: str, mgu: SearchCost) -> str:
+    """By how much MGU misses the target; empty where it is there in the median."""
+    if not mgu.val_score or costs.target is None or mgu.val_score.median >= costs.target:
+        return ""
+    return f" {name} ends {costs.score.difference(costs.target - mgu.val_score.median)} below the target."
 
 
 def _only(costs: SearchCosts) -> str:
@@ -125,7 +132,7 @@ def _only(costs: SearchCosts) -> str:
 
 
 def _beyond(costs: SearchCosts) -> list[EverySeed]:
-    """The MGU models that have seeds which not every cell has."""
+    """The MGU models, and the model that set the target, that have seeds which not every cell has."""
     return [model for model in costs.every_seed if model.seeds != costs.seeds]
 
 

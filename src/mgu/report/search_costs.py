@@ -60,8 +60,8 @@ class Against:
 
 @dataclass(frozen=True)
 class EverySeed:
-    """At how many of all the ``seeds`` that an MGU model has ended it ``met`` the target, and after how many seconds,
-    the mean over those where it did; None where it never did."""
+    """At how many of all the ``seeds`` that a model has ended it ``met`` the target, and after how many seconds, the
+    mean over those where it did; None where it never did."""
 
     name: str
     seeds: tuple[int, ...]
@@ -125,7 +125,7 @@ def search_costs(view: StudyView, rivals: Iterable[str]) -> SearchCosts:
         mgu=mgu,
         hardened=hardened,
         against=tuple(_against(model, models[best.model_name], grids, seeds, score) for model in compared),
-        every_seed=tuple(_every_seed(model, target) for model in compared),
+        every_seed=tuple(_every_seed(model, target) for model in (*compared, models[best.model_name])),
     )
 
 

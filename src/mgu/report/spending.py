@@ -24,9 +24,9 @@ MEMORIES = ("memory_peak_mb", "device_memory_peak_mb")
 @dataclass(frozen=True)
 class Spent:
     """What a model's ended ``trials`` took, each figure the mean over those that have it on record; of peaks the
-    highest. Energy is in kWh by part and source, carbon in kg CO2-equivalent by source, ``usage`` the loads and
-    memories by the names that ``Usage`` has for them. ``disturbed`` of the ``metered`` trials, whose surroundings are
-    on record, were not alone on their machine.
+    highest. Energy is in kWh by part and source, ``partly`` are those that some of the trials lack, carbon in kg
+    CO2-equivalent by source, ``usage`` the loads and memories by the names that ``Usage`` has for them. ``disturbed``
+    of the ``metered`` trials, whose surroundings are on record, were not alone on their machine.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Spent:
     step_flops: Flops | None = None
     run_flops: Flops | None = None
     energy: Mapping[Kind, float] = field(default_factory=dict)
+    partly: frozenset[Kind] = frozenset()
     carbon: Mapping[str, float] = field(default_factory=dict)
     usage: Mapping[str, float] = field(default_factory=dict)
     metered: int = 0
@@ -122,6 +123,7 @@ def _spent(name: str, records: Sequence[Record]) -> Spent:
     results = _results(records)
     usages = [result.usage for result in results if result.usage]
     looked = [usage for usage in usages if usage.others_load_mean is not None]
+    by_trial = [energies(result.usage) for result in results]
     return Spent(
         name,
         records[0].trial.is_mgu,
@@ -131,7 +133,8 @@ def _spent(name: str, records: Sequence[Record]) -> Spent:
         compile_s=fmean(result.compile_s for result in results),
         step_flops=_mean_flops(result.step_flops for result in results),
         run_flops=_mean_flops(result.run_flops for result in results),
-        energy=_means(map(energies, usages)),
+        energy=_means(by_trial),
+        partly=frozenset(kind for known in by_trial for kind in known if not all(kind in of for of in by_trial)),
         carbon=_means(map(_carbon, usages)),
         usage=_usage(usages),
         metered=len(looked),
@@ -140,11 +143,10 @@ def _spent(name: str, records: Sequence[Record]) -> Spent:
 
 
 def energies(usage: Usage | None) -> dict[Kind, float]:
-    """The energy of a run in kWh, by part and source; empty where none is known."""
+    """The energy of a whole run in kWh, by part and source; empty where none is known."""
     totals: dict[Kind, float] = {}
-    for entry in usage.energy if usage else ():
-        if entry.kwh is not None:
-            totals[entry.part, entry.source] = totals.get((entry.part, entry.source), 0.0) + entry.kwh
+    for entry in usage.whole_energy if usage else ():
+        totals[entry.part, entry.source] = totals.get((entry.part, entry.source), 0.0) + (entry.kwh or 0.0)
     return totals
 
 

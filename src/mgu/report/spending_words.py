@@ -17,8 +17,8 @@ METHOD = (
     "multiplication and an addition are two) apart from all operations; nothing was measured for them.",
     "Energy is of the whole machine, whoever used it. Measured means that a counter in the hardware gave it (RAPL for "
     "the processor, NVML for the GPU); estimated that it was worked out from time, load and the power that the "
-    "processor and the memory are taken to draw. The two are never added up, and what is absent is in no sum. Carbon "
-    "is energy times the mean carbon intensity of the country that was given.",
+    "processor and the memory are taken to draw. The two are never added up, and what is absent, if only for a "
+    "stretch, is in no sum. Carbon is energy times the mean carbon intensity of the country that was given.",
     "The load of the GPU is the share of the time in which it ran anything, by its driver. The load of the processor "
     "is in cores that were kept busy, this process's and all others' apart; peaks are of half a second. A trial beside "
     f"which other processes kept more than {ALONE_CORES:g} cores busy was not alone on its machine: neither its times "
@@ -127,7 +127,8 @@ def facts(spending: Spending, summary: Summary) -> dict[str, str]:
         known["Operations"] = _against(grid, mgu, every, lambda count: units.quantity(count, "FLOP")) + only
     for source in ("measured", "estimated"):
         parts = {part for part, of in mgu.energy if of == source}
-        if parts and parts == {part for part, of in grid.energy if of == source}:
+        whole = not any(of == source for _, of in mgu.partly)
+        if whole and parts and parts == {part for part, of in grid.energy if of == source}:
             sums = (_sum(grid, source), _sum(mgu, source))
             known[f"Energy, {source} ({', '.join(sorted(parts))})"] = _against(grid, mgu, sums, units.energy) + only
     return known

@@ -77,10 +77,8 @@ def _usage_cells(usage: Usage) -> dict[str, Any]:
 
 
 def _kwh(usage: Usage, name: str) -> float | None:
-    figures = [
-        entry.kwh for entry in usage.energy if f"{entry.part}_{entry.source}_kwh" == name and entry.kwh is not None
-    ]
-    return _digits(sum(figures)) if figures else None
+    entries = [entry for entry in usage.whole_energy if f"{entry.part}_{entry.source}_kwh" == name]
+    return _digits(sum(entry.kwh or 0.0 for entry in entries)) if entries else None
 
 
 def _digits(value: float | None) -> float | None:

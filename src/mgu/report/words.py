@@ -81,7 +81,7 @@ def method(score: Score) -> tuple[str, ...]:
         "apart and is in neither.",
         score.about,
         f"Validation decides: every {score.name} is of the epoch with the best validation {score.name}, and the test "
-        "set is read once per trial. That of training is taken over the epoch as it runs, with dropout on.",
+        "set is read once by each network. That of training is taken over the epoch as it runs, with dropout on.",
         "One model is trained after the other on one machine, and the grid's total is the serial sum of its cells: "
         "those that diverged or failed and the time lost in earlier attempts are part of it. Over several seeds, the "
         "total is the mean of the seeds that every cell ended; ± is the sample standard deviation.",

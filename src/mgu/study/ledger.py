@@ -1,9 +1,10 @@
 """The ledger of a study: one SQLite file that says what is to be trained and what became of it."""
 
 import json
+import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,11 @@ from urllib.request import url2pathname
 from filelock import FileLock, Timeout
 
 from mgu.errors import InputError
-from mgu.history import Answers, Decision, Energy, Epoch, Errors, Flops, Hardening, Result, Usage
-from mgu.layouts import Layout
-from mgu.spaces import Architecture, Cell
-from mgu.study.trial import Estimator, Record, StudyView, Trial, identity
+from mgu.history import Result
+from mgu.study.entries import COLUMNS, read_record, readable
+from mgu.study.trial import Record, StudyView, Trial, identity
 
 FILE = "ledger.sqlite"
-#: What entries of a result were called at first.
-_RENAMED = {f"{split}_acc": f"{split}_score" for split in ("train", "val", "test")}
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -42,7 +40,8 @@ class Ledger:
     """The records of one study, opened for work by one process at a time.
 
     Every change is one transaction, on disk before the call returns (WAL, synchronous FULL): a killed process loses no
-    result that was written. A trial is known by its key, so that adding it twice adds it once.
+    result that was written. When it is closed, all is in one file again, and nothing needs to be written to read it. A
+    trial is known by its key, so that adding it twice adds it once.
     """
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
@@ -106,13 +105,13 @@ class Ledger:
         )
 
     def record(self, key: str) -> Record:
-        """The trial and what is known of it."""
-        row = self._connection.execute(f"SELECT {_COLUMNS} FROM trials WHERE key = ?", (key,)).fetchone()
-        return _record(row)
+        """The trial and what is known of it. Raises InputError where that is damaged, or of a newer mgu."""
+        row = self._connection.execute(f"SELECT {COLUMNS} FROM trials WHERE key = ?", (key,)).fetchone()
+        return read_record(row, self.folder / FILE)
 
     def view(self) -> StudyView:
-        """The whole study as it stands."""
-        return _view(self._connection)
+        """The whole study as it stands. Raises InputError where anything of it is damaged, or of a newer mgu."""
+        return _view(self._connection, self.folder / FILE)
 
     def _change(self, assignments: str, key: str, *values: object) -> None:
         self._write(f"UPDATE trials SET {assignments} WHERE key = ?", (*values, key))
@@ -128,14 +127,14 @@ class Ledger:
             ) from error
 
     def _begin_study(self, settings: Mapping[str, Any]) -> None:
-        stored = _stored(self._connection, "settings")
+        stored = _stored(self._connection, "settings", self.folder / FILE)
         if stored is not None:
             _check_same(self.folder, stored, settings)
         if stored is None or settings.get("data", {}).get("note"):
             self._store("settings", dict(settings))
 
     def _remember(self, command: str | None) -> None:
-        commands = _stored(self._connection, "commands") or []
+        commands = _stored(self._connection, "commands", self.folder / FILE) or []
         if command and command not in commands:
             self._store("commands", [*commands, command])
 
@@ -144,15 +143,15 @@ class Ledger:
 
 
 def read_study(folder: Path) -> StudyView:
-    """The study in a folder, finished or not, also while another process works on it.
+    """The study in a folder, finished or not, also while another process works on it, or where nothing can be written.
 
-    Raises InputError where the folder holds no ledger.
+    Raises InputError where the folder holds no ledger, and where anything in it is damaged, or of a newer mgu.
     """
     if not (folder / FILE).is_file():
         raise InputError(f"{folder}: no study here ({FILE} is missing); give the folder that a study was written to")
-    with _opened(f"{(folder / FILE).resolve().as_uri()}?mode=ro") as connection:
+    with _opened(_read_only((folder / FILE).resolve())) as connection:
         begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'trials'").fetchone()
-        return _view(connection) if begun else StudyView({}, {})  # its first process has just made the file
+        return _view(connection, folder / FILE) if begun else StudyView({}, {})  # its first process has just made it
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -176,7 +175,21 @@ def _connect(folder: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(_SCHEMA)
-        yield connection
+        try:
+            yield connection
+        finally:
+            # Where someone reads it, or the disk is full, the next to close it does this.
+            with suppress(sqlite3.DatabaseError):
+                connection.execute("PRAGMA journal_mode = DELETE")
+
+
+def _read_only(path: Path) -> str:
+    """The URI by which a ledger is read. SQLite makes files beside one that was left in WAL mode; where it may not, and
+    no log has anything that the ledger lacks, it is read as a file that nobody changes."""
+    log = path.with_name(f"{FILE}-wal")
+    writable = os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    unchanging = not writable and not (log.exists() and log.stat().st_size)
+    return f"{path.as_uri()}?{'immutable=1' if unchanging else 'mode=ro'}"
 
 
 @contextmanager
@@ -190,81 +203,31 @@ def _opened(uri: str) -> Iterator[sqlite3.Connection]:
     try:
         yield connection
     except sqlite3.DatabaseError as error:
-        raise InputError(f"{path}: not a readable ledger, or not writable ({error})") from error
+        raise InputError(
+            f"{path}: not a readable ledger, or not writable ({error}); where {FILE}-wal lies beside it, have both in "
+            "a folder where it can be written"
+        ) from error
     finally:
         connection.close()
 
 
-_COLUMNS = "trial, status, attempts, lost_s + CASE status WHEN 'running' THEN elapsed_s ELSE 0 END, result"
-
-
-def _view(connection: sqlite3.Connection) -> StudyView:
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM trials ORDER BY position").fetchall()
-    environments = connection.execute("SELECT DISTINCT environment FROM trials WHERE environment IS NOT NULL")
+def _view(connection: sqlite3.Connection, source: Path) -> StudyView:
+    rows = connection.execute(f"SELECT {COLUMNS} FROM trials ORDER BY position").fetchall()
+    cells = connection.execute("SELECT DISTINCT environment FROM trials WHERE environment IS NOT NULL").fetchall()
+    with readable(source, "where its trials ran"):
+        environment = _merged(json.loads(text) for (text,) in cells)
     return StudyView(
-        settings=_stored(connection, "settings") or {},
-        environment=_merged(json.loads(text) for (text,) in environments.fetchall()),
-        records=tuple(_record(row) for row in rows),
-        commands=tuple(_stored(connection, "commands") or ()),
+        settings=_stored(connection, "settings", source) or {},
+        environment=environment,
+        records=tuple(read_record(row, source) for row in rows),
+        commands=tuple(_stored(connection, "commands", source) or ()),
     )
 
 
-def _stored(connection: sqlite3.Connection, name: str) -> Any:
+def _stored(connection: sqlite3.Connection, name: str, source: Path) -> Any:
     row = connection.execute("SELECT value FROM study WHERE name = ?", (name,)).fetchone()
-    return json.loads(row[0]) if row else None
-
-
-def _record(row: tuple[str, str, int, float, str | None]) -> Record:
-    trial, status, attempts, lost_s, result = row
-    return Record(_trial(json.loads(trial)), status, attempts, _result(json.loads(result)) if result else None, lost_s)
-
-
-def _trial(table: dict[str, Any]) -> Trial:
-    shape = table["architecture"]
-    if "layout" not in shape:
-        return Trial(**{**table, "architecture": Estimator(**shape)})
-    cell = Cell(**shape["cell"]) if shape["cell"] else None
-    architecture = Architecture(**{**shape, "layout": Layout(**shape["layout"]), "cell": cell})
-    return Trial(**{**table, "architecture": architecture})
-
-
-def _result(table: dict[str, Any]) -> Result:
-    table = _of_today(table)
-    history = tuple(Epoch(**_of_today(epoch)) for epoch in table["history"])
-    parts = {name: read(table[name]) for name, read in _PARTS.items() if table.get(name)}
-    return Result(**{**table, "history": history, **parts})
-
-
-def _of_today(table: dict[str, Any]) -> dict[str, Any]:
-    """The entries by the names that they have today."""
-    return {_RENAMED.get(name, name): value for name, value in table.items()}
-
-
-def _hardening(table: dict[str, Any]) -> Hardening:
-    decisions = tuple(Decision(**decision) for decision in table["decisions"])
-    usage = table.get("soft_usage")
-    parts = {"result": _result(table["result"]), "soft_usage": _usage(usage) if usage else None}
-    return Hardening(**{**table, "decisions": decisions, **parts})
-
-
-def _usage(table: dict[str, Any]) -> Usage:
-    return Usage(**{**table, "energy": tuple(Energy(**entry) for entry in table["energy"])})
-
-
-def _answers(table: dict[str, Any]) -> Answers | Errors:
-    if "r2" in table:
-        return Errors(**table)
-    return Answers(tuple(tuple(row) for row in table["confusion"]), table["log_loss"])
-
-
-_PARTS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
-    "hardening": _hardening,
-    "test_answers": _answers,
-    "test_case_answers": _answers,
-    "step_flops": lambda table: Flops(**table),
-    "run_flops": lambda table: Flops(**table),
-    "usage": _usage,
-}
+    with readable(source, f"the study's {name}"):
+        return json.loads(row[0]) if row else None
 
 
 def _merged(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -53,8 +53,8 @@ def run(
     An error in a trial is its result ("failed", with the error's text and the time it cost), and the next trial goes
     on. A failed trial is tried again by the next call, as is one whose process died; a finished or diverged one is not.
 
-    A trial's result is recorded before its files are written. Raises InputError, which ends the study, where the ledger
-    or a file cannot be written.
+    A trial's result is recorded before its files are written; what keeps them from being made is added to its message.
+    Raises InputError, which ends the study, where the ledger or a file cannot be written.
     """
     for index, key in enumerate(keys, 1):
         record = ledger.record(key)
@@ -66,7 +66,10 @@ def run(
         ledger.begin(key, environment)
         trained = _attempt(ledger, key, record.trial, train, listener)
         ledger.end(key, trained.result)
-        _save(trained, trial_folder(ledger.folder, record.trial))
+        unsaved = _save(trained, ledger.folder, record.trial)
+        if unsaved:
+            message = "; ".join(filter(None, (trained.result.message, f"not saved: {unsaved}")))
+            ledger.end(key, replace(trained.result, message=message))
         listener.trial_ended(index, len(keys), ledger.record(key))
     return ""
 
@@ -88,16 +91,26 @@ def _attempt(ledger: Ledger, key: str, trial: Trial, train: Train, listener: Lis
     except InputError:
         raise
     except Exception as error:  # a trial may fail in any way; the study must go on
-        message = f"{type(error).__name__}: {error}".replace(f"{ledger.folder.resolve()}/", "")
+        message = _told(error, ledger.folder)
         return Trained(Result("failed", tts_s=time.perf_counter() - begun, message=message), lambda folder: None)
 
 
-def _save(trained: Trained, folder: Path) -> None:
+def _save(trained: Trained, study: Path, trial: Trial) -> str:
+    """Write the trial's files, and return what kept them from being made, or nothing."""
+    folder = trial_folder(study, trial)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         trained.save(folder)
+        return ""
     except OSError as error:
         raise InputError(
             f"{folder}: the trial's files cannot be written ({error.strerror or error}); its result is kept: make "
             "room, and the same command goes on"
         ) from error
+    except Exception as error:  # the result is recorded, and the study must go on
+        return _told(error, study)
+
+
+def _told(error: Exception, study: Path) -> str:
+    """The error in words, with paths as the study has them."""
+    return f"{type(error).__name__}: {error}".replace(f"{study.resolve()}/", "")

@@ -135,7 +135,7 @@ class Record:
 
 
 def _kwh(usage: Usage | None) -> float:
-    return (usage.measured_kwh or 0.0) + (usage.estimated_kwh or 0.0) if usage else 0.0
+    return usage.told_kwh if usage else 0.0
 
 
 @dataclass(frozen=True)

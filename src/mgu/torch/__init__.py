@@ -1,16 +1,18 @@
 """The PyTorch half: the unit, its gates, networks of them, and what a trained one becomes."""
 
+from mgu.hardening import Hardened
 from mgu.torch.explain import explain
 from mgu.torch.export import load, read_card, save
 from mgu.torch.flops import forward_flops, step_flops
 from mgu.torch.fold import fold
 from mgu.torch.gates import GATES, GatingUnit
-from mgu.torch.harden import Hardened, harden
+from mgu.torch.harden import harden
 from mgu.torch.latency import compare_latency, latency
 from mgu.torch.network import build_network, count_weights, model_size
 from mgu.torch.onnx_file import to_onnx
 from mgu.torch.tune import fine_tune, sharpen
 from mgu.torch.unit import ACTIVATIONS, OPERATIONS, ChainBlock, MultiGatedUnit
+from mgu.torch.weights import load_weights, save_weights
 
 __all__ = [
     "ACTIVATIONS",
@@ -30,9 +32,11 @@ __all__ = [
     "harden",
     "latency",
     "load",
+    "load_weights",
     "model_size",
     "read_card",
     "save",
+    "save_weights",
     "sharpen",
     "step_flops",
     "to_onnx",

@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 from mgu.diagnosis import SATURATED_WITHIN, Diagnosis, GateReport, UnitReport
 from mgu.errors import InputError
+from mgu.hardening import on_each_side
 from mgu.torch.gates import ChannelGates
 from mgu.torch.unit import MultiGatedUnit
-from mgu.wiring import Gate, gates, harden
+from mgu.wiring import Gate, gates
 
 #: A sample of inputs: x, or (x, labels) with which losses are worked out too.
 Batch = Tensor | tuple[Tensor, Tensor]
@@ -47,7 +48,7 @@ def explain(
         reports = []
         for name, unit in units.items():
             found = tuple(
-                _report(gate, values[name][gate.name], *_switched(unit, gate, measure)) for gate in gates(unit.chain)
+                _report(gate, values[name][gate.name], *on_each_side(unit, gate, measure)) for gate in gates(unit.chain)
             )
             reports.append(UnitReport(name, shapes[name], found, unit.chain))
         return Diagnosis(tuple(reports), measure())
@@ -80,31 +81,8 @@ def gate_means(model: nn.Module, x: Tensor) -> dict[str, dict[str, float]]:
     return {name: dict(zip(units[name].gate_names, found.tolist(), strict=True)) for name, found in means.items()}
 
 
-@contextmanager
-def decided(unit: MultiGatedUnit, decision: Mapping[str, str]) -> Iterator[None]:
-    """Switch gates of a unit to one side each for the time of the ``with`` block; ``decision`` is as in
-    ``mgu.wiring.harden``, which raises what this raises."""
-    before = unit.chain
-    unit.chain = harden(before, decision)
-    try:
-        yield
-    finally:
-        unit.chain = before
-
-
 def _units(model: nn.Module) -> dict[str, MultiGatedUnit]:
     return {name: module for name, module in model.named_modules() if isinstance(module, MultiGatedUnit)}
-
-
-def _switched(
-    unit: MultiGatedUnit, gate: Gate, measure: Callable[[], float | None]
-) -> tuple[float | None, float | None]:
-    """The loss with the gate open for good, and closed for good."""
-    losses = []
-    for side in gate.inputs:
-        with decided(unit, {gate.name: side}):
-            losses.append(measure())
-    return losses[0], losses[1]
 
 
 def _gate_values(

@@ -3,6 +3,7 @@
 from mgu.training.denormals import flush_denormals
 from mgu.training.estimators import ESTIMATORS, fit_estimator
 from mgu.training.fitting import Fitted, fit
+from mgu.training.frameworks import FRAMEWORKS, framework_of
 from mgu.training.recipe import Recipe
 
-__all__ = ["ESTIMATORS", "Fitted", "Recipe", "fit", "fit_estimator", "flush_denormals"]
+__all__ = ["ESTIMATORS", "FRAMEWORKS", "Fitted", "Recipe", "fit", "fit_estimator", "flush_denormals", "framework_of"]

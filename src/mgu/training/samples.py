@@ -27,13 +27,18 @@ class Samples:
 
     def spread(self, most: int) -> "Samples":
         """At most so many samples, evenly spaced: a data set may be in the order of its classes."""
-        step = -(-len(self) // most)
-        groups = None if self.groups is None else self.groups[::step]
-        return Samples(self.x[::step], self.y[::step], groups)
+        return self._part(slice(None, None, -(-len(self) // most)))
+
+    def first(self, most: int) -> "Samples":
+        """At most so many samples, from the first on."""
+        return self._part(slice(most))
 
     def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches in the samples' own order."""
         return zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)
+
+    def _part(self, part: slice) -> "Samples":
+        return Samples(self.x[part], self.y[part], None if self.groups is None else self.groups[part])
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,13 @@ class Shuffled:
             return [self.size] * (whole - 1) + [self.size + 1]
         return [self.size] * whole + [left] * bool(left)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def rows(self) -> tuple[Tensor, ...]:
+        """The numbers of the samples of each batch, in a new order."""
         order = torch.randperm(len(self.samples), generator=self.order).to(self.samples.y.device)
-        for batch in torch.split(order, self.sizes):
-            yield self.samples.x[batch], self.samples.y[batch]
+        return torch.split(order, self.sizes)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return ((self.samples.x[rows], self.samples.y[rows]) for rows in self.rows())
 
 
 def on_device(data: DataSet, device: torch.device) -> tuple[Samples, Samples, Samples]:

@@ -55,7 +55,11 @@ class Classification:
 
 @dataclass(frozen=True)
 class Regression:
-    """One output, the standardised target; the score is R². ``std`` is that of the target, in its unit."""
+    """One output, the standardised target; the score is R². ``std`` is that of the target, in its unit.
+
+    Where all targets are equal R² is 0 / 0 or infinite: as in scikit-learn's ``r2_score`` the score is then 1 without
+    errors, else 0. ``load_data`` refuses such splits.
+    """
 
     std: float
     outputs: int = 1
@@ -67,8 +71,11 @@ class Regression:
         return -(outputs.squeeze(1) - y).square().sum()
 
     def score(self, scored: float, y: Tensor) -> float:
-        found = 1 + scored / (y - y.mean()).square().sum().item()
-        return found if math.isfinite(found) else -math.inf
+        if not math.isfinite(scored):
+            return -math.inf
+        wide = y.double()  # in 64 bits the mean of equal numbers is that number, and small squares are not lost
+        squares = (wide - wide.mean()).square().sum().item()
+        return 1 + scored / squares if squares else float(scored == 0)
 
     def answers(self, outputs: Tensor, y: Tensor) -> Errors:
         errors = (outputs.squeeze(1) - y) * self.std

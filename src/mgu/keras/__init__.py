@@ -1,0 +1,36 @@
+"""The Keras half: the unit, its gates and networks of them on TensorFlow, JAX and PyTorch, by ``keras.ops`` alone."""
+
+try:
+    import keras  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "keras":
+        raise
+    raise ModuleNotFoundError('mgu.keras needs Keras: pip install "mgu[keras]"', name="keras") from None
+
+from mgu.hardening import Hardened
+from mgu.keras.callbacks import GateHistory, GateWarning
+from mgu.keras.explain import explain
+from mgu.keras.gates import GATES, GatingUnit
+from mgu.keras.harden import harden
+from mgu.keras.latency import compare_latency
+from mgu.keras.network import build_network
+from mgu.keras.unit import ACTIVATIONS, OPERATIONS, ChainBlock, MultiGatedUnit
+from mgu.keras.weights import load_weights, save_weights
+
+__all__ = [
+    "ACTIVATIONS",
+    "GATES",
+    "OPERATIONS",
+    "ChainBlock",
+    "GateHistory",
+    "GateWarning",
+    "GatingUnit",
+    "Hardened",
+    "MultiGatedUnit",
+    "build_network",
+    "compare_latency",
+    "explain",
+    "harden",
+    "load_weights",
+    "save_weights",
+]

@@ -1,0 +1,212 @@
+"""A Keras network that learns by a recipe, on whichever backend Keras has."""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mgu.diagnosis import Diagnosis
+from mgu.errors import InputError
+from mgu.files import write_whole
+from mgu.hardening import Hardened
+from mgu.history import Decision, Flops
+from mgu.keras import build_network
+from mgu.keras.explain import explain, gate_means
+from mgu.keras.harden import compare, decide
+from mgu.keras.latency import compare_latency
+from mgu.spaces import Architecture
+from mgu.training.learner import Learner, Loss, Setting
+from mgu.training.operations import Operations
+from mgu.training.samples import EVALUATION_BATCH, Samples, Shuffled
+from mgu.training.tasks import Classification
+
+Array = NDArray[Any]
+Weights = list[Array]
+#: Keras's name for each precision of a recipe.
+POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16"}
+#: Whether the steps are compiled by XLA, which JAX's always are, for each of a recipe's ways that Keras has.
+JIT_COMPILE = {"none": False, "default": True}
+
+
+class KerasLearner:
+    """A network with Nadam and its schedule, ``done`` epochs of which are behind it. See ``Learner``.
+
+    Raises InputError for a way of compiling that Keras has not.
+    """
+
+    def __init__(self, network: keras.Model, setting: Setting, samples: Samples, done: int = 0) -> None:
+        self.network, self.setting, self.samples = network, setting, samples
+        self.task, self.recipe = setting.task, setting.recipe
+        if self.recipe.compile not in JIT_COMPILE:
+            raise InputError(f"Keras compiles in no mode {self.recipe.compile!r}; allowed: {', '.join(JIT_COMPILE)}")
+        self.batches = Shuffled(samples, self.recipe.batch_size, torch.Generator().manual_seed(setting.seed))
+        classifies = isinstance(self.task, Classification)
+        network.compile(
+            keras.optimizers.Nadam(self._schedule(done * len(self.batches)), epsilon=1e-7),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True) if classifies else "mse",
+            metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")] if classifies else [],
+            jit_compile=JIT_COMPILE[self.recipe.compile],
+        )
+        network.optimizer.build(network.trainable_variables)
+
+    @classmethod
+    def built(
+        cls,
+        architecture: Architecture,
+        input_shape: tuple[int, ...],
+        unit: Mapping[str, Any],
+        setting: Setting,
+        samples: Samples,
+    ) -> "KerasLearner":
+        """A learner of an architecture's network, with fresh weights from the setting's seed."""
+        keras.utils.clear_session()  # what is left of the network before
+        keras.utils.set_random_seed(setting.seed)
+        with _policy(POLICIES[setting.recipe.precision]):
+            return cls(build_network(architecture, input_shape, setting.task.outputs, **unit), setting, samples)
+
+    @property
+    def size(self) -> int:
+        return int(self.network.count_params())
+
+    def warm_up(self, *evaluated: Samples) -> None:
+        """Take a step of each batch size and predict, which compile, and put all variables back."""
+        rows = [torch.arange(size) for size in dict.fromkeys(self.batches.sizes)]
+        variables = [*self.network.variables, *self.network.optimizer.variables]
+        before = [np.array(variable.numpy()) for variable in variables]
+        self._fit(rows)
+        for samples in evaluated:
+            self.predict(samples)
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+    def train(self) -> tuple[float, float]:
+        found = self._fit(self.batches.rows())
+        loss = found["loss"]
+        return loss, len(self.samples) * found.get("accuracy", -loss)
+
+    def predict(self, samples: Samples) -> Tensor:
+        found = self.network.predict(_last(samples.x), batch_size=EVALUATION_BATCH, verbose=0)
+        return torch.from_numpy(np.asarray(found, np.float32))
+
+    def weights(self) -> Weights:
+        return [np.array(value) for value in self.network.get_weights()]
+
+    def restore(self, weights: Weights) -> None:
+        self.network.set_weights(weights)
+
+    def copied(self, weights: Weights) -> "KerasLearner":
+        network = keras.models.clone_model(self.network)
+        network.set_weights(weights)
+        return KerasLearner(network, self.setting, self.samples)
+
+    def gate_means(self, samples: Samples) -> dict[str, dict[str, float]]:
+        return gate_means(self.network, _last(samples.x))
+
+    def operations(self, validation: Samples, test: Samples) -> Operations | None:
+        """None: operations are counted of PyTorch's networks only."""
+        return None
+
+    def forward_flops(self, samples: Samples) -> Flops:
+        raise InputError("the operations of Keras's networks are not counted")
+
+    def latency_s(self, samples: Samples, rounds: int) -> float:
+        return compare_latency({"own": self.network}, _last(samples.x), rounds)["own"]
+
+    def latencies_s(self, other: keras.Model, samples: Samples, rounds: int) -> tuple[float, float]:
+        found = compare_latency({"own": self.network, "other": other}, _last(samples.x), rounds)
+        return found["own"], found["other"]
+
+    def hardened(
+        self, samples: Samples, loss: Loss, as_opened: Collection[str], done: int
+    ) -> tuple["KerasLearner", tuple[Decision, ...]]:
+        model, decisions = decide(self.network, [_labelled(samples)], _of_arrays(loss), as_opened)
+        keras.utils.set_random_seed(self.setting.seed)
+        return KerasLearner(model, self.setting, self.samples, done), decisions
+
+    def compared(
+        self, hard: Learner, decisions: tuple[Decision, ...], samples: Samples, loss: Loss
+    ) -> Hardened[keras.Model]:
+        return compare(self.network, hard.network, decisions, [_labelled(samples)], _of_arrays(loss))
+
+    def explained(self, samples: Samples, loss: Loss) -> Diagnosis:
+        return explain(self.network, [_labelled(samples)], _of_arrays(loss))
+
+    def save(self, folder: Path) -> None:
+        """Write ``weights.keras``, the whole network in Keras's format."""
+        _save(self.network, folder / "weights.keras")
+
+    def save_plain(self, folder: Path, input_shape: Sequence[int], card: Mapping[str, Any]) -> None:
+        """Write ``model.keras``, and ``model.json`` with the card."""
+        _save(self.network, folder / "model.keras")
+        write_whole(folder / "model.json", json.dumps(card, indent=1).encode())
+
+    def _schedule(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+        """lr / (1 + decay * (steps + step)): of Keras's form, with what the steps before have made of lr and decay."""
+        behind = 1 + self.recipe.step_decay * steps
+        return keras.optimizers.schedules.InverseTimeDecay(self.recipe.lr / behind, 1, self.recipe.step_decay / behind)
+
+    def _fit(self, rows: Sequence[Tensor]) -> dict[str, float]:
+        batches = _Batches(_last(self.samples.x), self.samples.y.numpy(), [part.numpy() for part in rows])
+        history = self.network.fit(batches, verbose=0, shuffle=False).history
+        return {name: float(value) for name, (value,) in history.items()}
+
+
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """One epoch's batches of samples, by their rows."""
+
+    def __init__(self, x: Array, y: Array, rows: Sequence[Array]) -> None:
+        super().__init__()
+        self.x, self.y, self.rows = x, y, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[Array, Array]:
+        return self.x[self.rows[index]], self.y[self.rows[index]]
+
+
+def _last(x: Tensor) -> Array:
+    """(samples, channels, *positions) as (samples, *positions, channels)."""
+    return x.movedim(1, -1).numpy()
+
+
+def _labelled(samples: Samples) -> tuple[Array, Array]:
+    return _last(samples.x), samples.y.numpy()
+
+
+def _of_arrays(loss: Loss) -> Callable[[Any, Any], float]:
+    """A loss of tensors as Keras takes one: of the truth and of a network's outputs."""
+
+    def of_arrays(y: Any, outputs: Any) -> float:
+        answered, truth = (np.array(keras.ops.convert_to_numpy(values)) for values in (outputs, y))
+        return loss(torch.from_numpy(answered).float(), torch.from_numpy(truth)).item()
+
+    return of_arrays
+
+
+def _save(network: keras.Model, path: Path) -> None:
+    """Save whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as folder:
+        written = Path(folder) / path.name
+        network.save(written)
+        write_whole(path, written.read_bytes())
+
+
+@contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """New layers have this dtype policy inside the ``with`` block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
