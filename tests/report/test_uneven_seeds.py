@@ -49,6 +49,7 @@ def test_margins_are_over_the_seeds_that_both_have_and_costs_over_those_that_all
     assert dict(summary.hardened.val_margin.by_seed) == pytest.approx({0: 0.5, 1: 2, 2: 8})
     assert (summary.grid_cost.seeds, summary.grid_total_s) == ((0,), 150)
     assert summary.speed_up_hardened == pytest.approx(150 / 35)
+    assert "MGU took 35.0 s, the grid of 5 models 150 s at seed 0: a speed-up of 4.29." in conclusion.answer(summary)
 
 
 def test_the_target_and_the_replays_are_of_the_seed_that_every_cell_has(study):
