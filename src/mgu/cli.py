@@ -170,8 +170,16 @@ def space(name: str, style: str, **unit: Any) -> None:
 @click.option(
     "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto: a GPU where there is one."
 )
-@click.option("--precision", default="float32", show_default=True, help="float32, or bf16 by autocast.")
-@click.option("--compile", "compile_mode", default="none", show_default=True, help="A mode of torch.compile.")
+@click.option(
+    "--precision", default="float32", show_default=True, help="float32, or bf16 by autocast (Keras: mixed_bfloat16)."
+)
+@click.option(
+    "--compile",
+    "compile_mode",
+    default="none",
+    show_default=True,
+    help="A mode of torch.compile (Keras: default, XLA).",
+)
 @click.option(
     "--country",
     metavar="CODE",
