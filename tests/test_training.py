@@ -15,6 +15,7 @@ from mgu.errors import InputError
 from mgu.history import Energy, Usage
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell, load_space
+from mgu.study.trial import Record, Trial
 from mgu.torch import MultiGatedUnit, build_network, count_weights, explain, forward_flops, step_flops
 from mgu.training import Recipe, fit, fitting, hardening, operations, run, torch_learner
 from mgu.training.run import Run
@@ -218,6 +219,8 @@ def test_usage_of_the_epochs_before_hardening_is_both_networks(data):
     soft, hard = result.usage, result.hardening.result.usage
     assert (soft.measured_kwh, soft.duration_s, soft.memory_peak_mb) == (1 + 10, 1 + 10, 10)
     assert (hard.measured_kwh, hard.duration_s, hard.memory_peak_mb) == (1 + 100, 1 + 100, 100)
+    assert result.hardening.soft_usage.measured_kwh == 1
+    assert Record(Trial("M", MGU, 1, 0), "finished", 1, result).spent_kwh == 1 + 10 + 100
     assert fit(PLAIN, data, Recipe(epochs=2), meter=Laps()).result.usage.measured_kwh == 1
     assert fit(PLAIN, data, Recipe(epochs=2)).result.usage is None
 

@@ -1,6 +1,5 @@
 """The main job: one MGU network against the whole grid, and rivals beside them, on one data set, as a study."""
 
-import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
@@ -148,7 +147,7 @@ class Comparison:
         return view
 
     def _train(self, trial: Trial, on_epoch: Callable[[Epoch], None]) -> Trained:
-        gc.collect()  # the trial before leaves its data in cycles, which would be on this one's peak of memory
+        framework_of(self.framework).clear()  # of the trial before, which would be on this one's peak of memory
         with Meter(torch.device(self.device), self.country) as meter:
             if isinstance(trial.architecture, Estimator):
                 result = fit_estimator(trial.architecture.name, self.data, seed=trial.seed, meter=meter)

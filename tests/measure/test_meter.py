@@ -44,6 +44,7 @@ def recording(nvml, monkeypatch):
     monkeypatch.setattr(processes, "memory_mb", lambda: moment["resident"])
     monkeypatch.setattr(meter, "open_host", lambda country: NoHost("not in the recording"))
     monkeypatch.setattr(meter, "SAMPLE_S", 3600.0)  # the test takes the readings
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
     return at
 

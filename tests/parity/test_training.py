@@ -59,13 +59,45 @@ def test_epochs_of_either_half_are_the_same(architecture, data, tmp_path):
     assert pair[1].gate_means(validation).keys() == pair[0].gate_means(validation).keys()
 
 
-def test_steps_go_on_where_a_snapshot_was(data, tmp_path):
+def test_steps_go_on_where_a_snapshot_was(data):
     recipe = Recipe(epochs=4, batch_size=40, lr=0.02, decay=0.1)
-    learner = KerasLearner.built(
-        MGU, data.input_shape, {}, Setting(task_of(data), recipe, CPU, 0), on_device(data, CPU)[0]
-    )
-    rates = [float(learner._schedule(8)(step)) for step in range(4)]
-    assert rates == pytest.approx([0.02 / (1 + 0.1 * step) for step in range(8, 12)])
+    samples, *_ = on_device(data, CPU)
+    setting = Setting(task_of(data), recipe, CPU, 0)
+    network = keras_half.build_network(MGU, data.input_shape, 10)
+    rates = []
+    for done in (0, 2):  # of 4 batches each
+        learner = KerasLearner(network, setting, samples, done)
+        learner.network.optimizer.iterations.assign(3)
+        rates.append(float(keras.ops.convert_to_numpy(learner.network.optimizer.learning_rate)))
+    assert rates == pytest.approx([0.02 / (1 + 0.1 * step) for step in (3, 8 + 3)])
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="its steps are not compiled")
+def test_after_warming_up_steps_and_predictions_are_compiled(data, monkeypatch):
+    train, validation, test = on_device(data, CPU)
+    setting = Setting(task_of(data), Recipe(epochs=4, batch_size=40), CPU, 0)
+    learner = KerasLearner.built(MGU, data.input_shape, {}, setting, train)
+    learner.warm_up(validation, test)
+    unit, calls = learner.network.layers[0], []
+    call = unit.call
+    monkeypatch.setattr(unit, "call", lambda *values, **options: (calls.append(1), call(*values, **options))[1])
+    learner.train()
+    learner.predict(validation)
+    assert not calls
+    learner.network(np.zeros((1, 8, 8, 1), "float32"))
+    assert calls
+
+
+def test_the_callers_dtype_policy_is_left_alone(data):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        setting = Setting(task_of(data), Recipe(batch_size=40), CPU, 0)
+        learner = KerasLearner.built(MGU, data.input_shape, {}, setting, on_device(data, CPU)[0])
+        assert learner.network.layers[0].compute_dtype == "float32"
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def test_a_run_is_soft_and_hardened_with_all_that_a_run_has(data):

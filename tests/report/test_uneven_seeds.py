@@ -49,6 +49,7 @@ def test_margins_are_over_the_seeds_that_both_have_and_costs_over_those_that_all
     assert dict(summary.hardened.val_margin.by_seed) == pytest.approx({0: 0.5, 1: 2, 2: 8})
     assert (summary.grid_cost.seeds, summary.grid_total_s) == ((0,), 150)
     assert summary.speed_up_hardened == pytest.approx(150 / 35)
+    assert "MGU took 35.0 s, the grid of 5 models 150 s at seed 0: a speed-up of 4.29." in conclusion.answer(summary)
 
 
 def test_the_target_and_the_replays_are_of_the_seed_that_every_cell_has(study):
@@ -98,11 +99,11 @@ def test_what_the_grid_and_mgu_took_is_of_the_seed_that_every_cell_has(study):
 
 
 def test_one_line_says_which_models_have_how_many_seeds(study, whole_study, tmp_path):
-    assert conclusion.facts(summarise(study))["Seeds"] == "1 of P4, P5; 3 of the other 4"
+    assert conclusion.facts(summarise(study))["Seeds"] == "1 for P4, P5; 3 for the other 4"
     assert "Seeds" not in conclusion.facts(summarise(whole_study))
     write_report(study, tmp_path, ["grid"])
     for name in ("report.md", "report.html"):
-        assert "1 of P4, P5; 3 of the other 4" in (tmp_path / name).read_text()
+        assert "1 for P4, P5; 3 for the other 4" in (tmp_path / name).read_text()
 
 
 def test_a_best_plain_model_that_missed_the_shared_seed_sets_no_target(study, record):

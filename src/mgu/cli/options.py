@@ -94,8 +94,19 @@ recipe_options = _added(
         show_default=True,
         help="Harden the MGU network after this share of the epochs, and train on what is left; 0: never.",
     ),
-    click.option("--precision", default="float32", show_default=True, help="float32, or bf16 by autocast."),
-    click.option("--compile", "compile_mode", default="none", show_default=True, help="A mode of torch.compile."),
+    click.option(
+        "--precision",
+        default="float32",
+        show_default=True,
+        help="float32, or bf16 by autocast (Keras: mixed_bfloat16).",
+    ),
+    click.option(
+        "--compile",
+        "compile_mode",
+        default="none",
+        show_default=True,
+        help="A mode of torch.compile (Keras: default, XLA).",
+    ),
 )
 RECIPE_NAMES = ("epochs", "patience", "batch_size", "lr", "decay", "precision", "harden_after")
 

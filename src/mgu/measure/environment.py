@@ -22,8 +22,14 @@ def environment(device: torch.device) -> dict[str, str]:
         "processor": _processor(),
         "cores": _cores(),
         "torch threads": str(torch.get_num_threads()),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "device": _device(device),
     }
+
+
+def _device(device: torch.device) -> str:
+    """Its name, where torch sees it: it may be another framework's."""
+    seen = device.type == "cuda" and torch.cuda.is_available()
+    return torch.cuda.get_device_name(device) if seen else str(device)
 
 
 def _commit() -> str:

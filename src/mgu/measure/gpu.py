@@ -85,3 +85,5 @@ def open_gpu(device: torch.device) -> Gpu:
         return NvmlGpu(pynvml, f"GPU-{torch.cuda.get_device_properties(device).uuid}")
     except pynvml.NVMLError as error:
         return NoGpu(f"NVML: {error}")
+    except (AssertionError, RuntimeError) as error:  # another framework's GPU, which this build of torch does not know
+        return NoGpu(f"torch: {error}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mgu.report.figures import UNKNOWN
 from mgu.report.score import ACCURACY, Score
 from mgu.report.summary import Cost, Margin, RivalResult, Row, Summary
-from mgu.report.words import over, seconds, size
+from mgu.report.words import over, seconds, seed_list, size
 
 #: More models than these with the same number of seeds are not named.
 _NAMED = 3
@@ -141,7 +141,8 @@ def _time(summary: Summary, network: _Network | None) -> str:
         return reason[0].upper() + reason[1:] + "."
     grid = f"the grid of {_models(summary.grid_cost)} {seconds(summary.grid_total_s)}"
     slower = "; MGU was slower than the whole grid" * (network.speed_up < 1)
-    return f"MGU took {seconds(network.cost.total_s)}, {grid}: a speed-up of {network.speed_up:.2f}{slower}."
+    shared = f" at {seed_list(network.cost.seeds)}" if summary.is_uneven else ""
+    return f"MGU took {seconds(network.cost.total_s)}, {grid}{shared}: a speed-up of {network.speed_up:.2f}{slower}."
 
 
 def _beside(summary: Summary, soft: _Network) -> str:
@@ -216,8 +217,9 @@ def _seeds(summary: Summary) -> str:
         if not row.is_hardened:
             by_seeds.setdefault(row.trials, []).append(row.model_name)
     *few, (common, names) = sorted(by_seeds.items(), key=lambda known: len(known[1]))
+    said = [f"{seeds} for {', '.join(of)}" for seeds, of in few]
     others = ", ".join(names) if len(names) <= _NAMED else f"the other {len(names)}"
-    return "; ".join(f"{seeds} of {of}" for seeds, of in (*((n, ", ".join(of)) for n, of in few), (common, others)))
+    return "; ".join([*said, f"{common} for {others}"])
 
 
 def _rival(summary: Summary, rival: RivalResult) -> str:

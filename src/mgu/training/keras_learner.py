@@ -1,6 +1,7 @@
 """A Keras network that learns by a recipe, on whichever backend Keras has."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +33,8 @@ Array = NDArray[Any]
 Weights = list[Array]
 #: Keras's name for each precision of a recipe.
 POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16"}
-#: Whether the steps are compiled by XLA, which JAX's always are, for each of a recipe's ways that Keras has.
-JIT_COMPILE = {"none": False, "default": True}
+#: Whether XLA compiles the steps, for each of a recipe's ways that Keras has. JAX runs operation by operation without.
+JIT_COMPILE = {"none": keras.backend.backend() == "jax", "default": True}
 
 
 class KerasLearner:
@@ -67,7 +68,6 @@ class KerasLearner:
         samples: Samples,
     ) -> "KerasLearner":
         """A learner of an architecture's network, with fresh weights from the setting's seed."""
-        keras.utils.clear_session()  # what is left of the network before
         keras.utils.set_random_seed(setting.seed)
         with _policy(POLICIES[setting.recipe.precision]):
             return cls(build_network(architecture, input_shape, setting.task.outputs, **unit), setting, samples)
@@ -154,23 +154,13 @@ class KerasLearner:
         return keras.optimizers.schedules.InverseTimeDecay(self.recipe.lr / behind, 1, self.recipe.step_decay / behind)
 
     def _fit(self, rows: Sequence[Tensor]) -> dict[str, float]:
-        batches = _Batches(_last(self.samples.x), self.samples.y.numpy(), [part.numpy() for part in rows])
-        history = self.network.fit(batches, verbose=0, shuffle=False).history
-        return {name: float(value) for name, (value,) in history.items()}
-
-
-class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """One epoch's batches of samples, by their rows."""
-
-    def __init__(self, x: Array, y: Array, rows: Sequence[Array]) -> None:
-        super().__init__()
-        self.x, self.y, self.rows = x, y, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> tuple[Array, Array]:
-        return self.x[self.rows[index]], self.y[self.rows[index]]
+        """One step a batch, and the means over the samples. ``fit`` would set up its pipeline anew for each epoch."""
+        x, y = _last(self.samples.x), self.samples.y.numpy()
+        sums: Counter[str] = Counter()
+        for part in (tensor.numpy() for tensor in rows):
+            found = self.network.train_on_batch(x[part], y[part], return_dict=True)
+            sums.update({name: float(value) * len(part) for name, value in found.items()})
+        return {name: value / sum(map(len, rows)) for name, value in sums.items()}
 
 
 def _last(x: Tensor) -> Array:
@@ -197,7 +187,7 @@ def _save(network: keras.Model, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
         written = Path(folder) / path.name
-        network.save(written)
+        network.save(written, include_optimizer=False)
         write_whole(path, written.read_bytes())
 
 
