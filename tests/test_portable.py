@@ -73,7 +73,7 @@ def test_what_holds_no_weights(content, tmp_path):
 
 @pytest.mark.parametrize("other", [2, True, 1.0, "1", None])
 def test_another_format(other, tmp_path):
-    with pytest.raises(InputError, match="its format is .*; 1 can be read"):
+    with pytest.raises(InputError, match=r"its format is .*; 1 can be read"):
         read(tmp_path / "weights", saved({**GOOD, "format": other}))
 
 

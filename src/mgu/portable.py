@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError
@@ -24,7 +24,8 @@ from mgu.wiring import Chain
 FORMAT = 1
 _KEY = "mgu"
 _DTYPE = np.dtype(np.float32)
-Tensors = Mapping[str, np.ndarray[Any, Any]]
+Array: TypeAlias = np.ndarray[Any, Any]
+Tensors = Mapping[str, Array]
 
 
 class Window(NamedTuple):
@@ -78,7 +79,7 @@ def read(path: str | Path, shapes: Mapping[str, Sequence[int]], blocks: Mapping[
     return tensors
 
 
-def _as_written(name: str, value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _as_written(name: str, value: Array) -> Array:
     if np.promote_types(value.dtype, _DTYPE) != _DTYPE:
         raise InputError(f"{name} is of {value.dtype}, and weights are written as {_DTYPE}; convert the network to it")
     return np.ascontiguousarray(value, _DTYPE)

@@ -19,7 +19,7 @@ from mgu.keras.switchable import SwitchableNorm
 from mgu.keras.unit import ChainBlock
 from mgu.keras.windows import Window
 
-Array = np.ndarray[Any, Any]
+Array = portable.Array
 
 
 class Entry(NamedTuple):
