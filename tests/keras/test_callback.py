@@ -87,6 +87,40 @@ def test_with_labels_the_diagnosis_has_losses():
     assert all(gate.loss_open is not None for unit in history.diagnosis.units for gate in unit.gates)
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_network_of_two_inputs(labelled):
+    inputs = [keras.Input((3,), name="a"), keras.Input((3,), name="b")]
+    value = MultiGatedUnit(layers.Dense(4), name="unit")(layers.Concatenate()(inputs))
+    model, (x, y) = keras.Model(inputs, layers.Dense(2)(value)), data()
+    model.compile("sgd", LOSS, run_eagerly=True)
+    history = GateHistory([x, -x], y if labelled else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GateWarning)
+        model.fit([x, -x], y, verbose=0, callbacks=[history])
+    assert history.history[0].keys() == {"unit"}
+    assert history.diagnosis.units[0].input_shape == (6,)
+    assert (history.diagnosis.loss is not None) is labelled
+
+
+class Batches(keras.utils.PyDataset):
+    """A data set of one batch."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return data()
+
+
+@pytest.mark.parametrize("make", [Batches, lambda: iter([data()]), lambda: [data()[0], "b"]])
+def test_a_sample_that_is_no_array_is_named_before_training(make):
+    model = network(run_eagerly=True)
+    before = model.get_weights()
+    with pytest.raises(InputError, match=r"must be an array, .* was given. Of a data set take a batch"):
+        model.fit(*data(), verbose=0, callbacks=[GateHistory(make())])
+    assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True))
+
+
 def test_what_has_no_history_is_named_before_training():
     x, y = data()
     plain = keras.Sequential([keras.Input((3,)), layers.Dense(2)])

@@ -112,22 +112,50 @@ def assert_one_unit(layer, tmp_path, **options):
             assert_near(found, np.zeros(found.shape) if expected is None else expected.numpy(), GRADIENT)
 
 
-#: Every layer with every kind of gates; the form alternates, so that each layer and each kind has both.
+#: The layers of each of Keras's classes, by the first part of their names.
+FAMILIES = [list(names) for _, names in itertools.groupby(LAYERS, lambda name: name.split("-")[0])]
+KINDS = tuple(keras_half.GATES)
+JAX = keras.backend.backend() == "jax"
+
+
+def form_of(i, j):
+    return tuple(FORMS)[(i + j) % 2]
+
+
+#: Every layer with every kind of gates, and of each family every kind in both forms: they alternate where it has
+#: several layers. JAX compiles for every shape: there every family has every kind in one form, with as many of its
+#: layers as there are kinds.
 CASES = [
-    (layer, gates, tuple(FORMS)[(i + j) % 2])
-    for i, layer in enumerate(LAYERS)
-    for j, gates in enumerate(keras_half.GATES)
+    (layer, gates, form)
+    for layers_of in FAMILIES
+    for i, layer in enumerate(layers_of)
+    for j, gates in enumerate(KINDS)
+    for form in (FORMS if len(layers_of) == 1 else [form_of(i, j)])
 ]
-#: JAX compiles for every shape: a third of them, with each layer, and each kind in both forms among them.
-SHARE = 3 if keras.backend.backend() == "jax" else 1
+ON_JAX = [
+    (layers_of[j % len(layers_of)], gates, form_of(i, j))
+    for i, layers_of in enumerate(FAMILIES)
+    for j, gates in enumerate(KINDS)
+]
+#: A third of other cases, on JAX.
+SHARE = 3 if JAX else 1
 
 
-@pytest.mark.parametrize(("layer", "gates", "form"), CASES[::SHARE])
+def test_the_cases_are_whole():
+    whole = set(itertools.product(("linear", "conv1d", "conv2d", "conv3d"), KINDS, FORMS))
+    assert {(layer.split("-")[0], gates, form) for layer, gates, form in CASES} == whole
+    assert {case[:2] for case in CASES} == set(itertools.product(LAYERS, KINDS))
+    on_jax = [(layer.split("-")[0], gates, form) for layer, gates, form in ON_JAX]
+    assert {case[:2] for case in on_jax} == {case[:2] for case in whole}
+    assert {case[1:] for case in on_jax} == {case[1:] for case in whole}
+
+
+@pytest.mark.parametrize(("layer", "gates", "form"), ON_JAX if JAX else CASES)
 def test_every_layer_with_every_kind_of_gates(layer, gates, form, tmp_path):
     assert_one_unit(layer, tmp_path, gates=gates, form=form, bypass="replica")
 
 
-@pytest.mark.parametrize("layer", tuple(LAYERS)[::SHARE])
+@pytest.mark.parametrize("layer", [name for name in LAYERS if not JAX or name not in {case[0] for case in ON_JAX}])
 def test_every_layer_with_a_shortcut(layer, tmp_path):
     assert_one_unit(layer, tmp_path)
 

@@ -1,11 +1,9 @@
 """The Keras half: the unit, its gates and networks of them on TensorFlow, JAX and PyTorch, by ``keras.ops`` alone."""
 
-try:
+from mgu.keras.backend import with_remedy
+
+with with_remedy():
     import keras  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name != "keras":
-        raise
-    raise ModuleNotFoundError('mgu.keras needs Keras: pip install "mgu[keras]"', name="keras") from None
 
 from mgu.hardening import Hardened
 from mgu.keras.callbacks import GateHistory, GateWarning

@@ -25,10 +25,11 @@ BINS = 20
 def explain(model: layers.Layer, batches: Iterable[Any], loss: Loss | None = None) -> Diagnosis:
     """Run the model on the batches in evaluation mode and report each gate of each MultiGatedUnit in it.
 
-    Each batch is x, or a tuple of x and labels; with labels, each gate is also switched to one side for good, one gate
-    at a time, and the model's mean ``loss(labels, outputs)`` is reported: a gate's size alone does not say what it
-    matters. Without a ``loss`` it is the one that the model was compiled with. Operations run one by one, whatever the
-    model was compiled to. The model is as before afterwards.
+    Each batch is x, or a tuple of x and labels, which for a network of several inputs is ([a, b], labels or None). With
+    labels, each gate is also switched to one side for good, one gate at a time, and the model's mean
+    ``loss(labels, outputs)`` is reported: a gate's size alone does not say what it matters. Without a ``loss`` it is
+    the one that the model was compiled with. Operations run one by one, whatever the model was compiled to. The model
+    is as before afterwards.
 
     Raises InputError where the model has no unit, where there is no batch, and for labels without a loss.
 

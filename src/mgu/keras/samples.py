@@ -19,12 +19,25 @@ BatchLoss: TypeAlias = Callable[[Any, Any], float]
 
 
 def sample_of(batch: Any) -> Sample:
-    """x and labels of a batch. Raises InputError for a tuple of other than two."""
+    """x and labels of a batch, which is x, or a tuple or list of both, as Keras reads its data: a network of several
+    inputs needs ([a, b], labels), where labels may be None. Raises InputError for a tuple of other than two.
+    """
     if not isinstance(batch, tuple | list):
         return batch, None
     if len(batch) != 2:
         raise InputError(f"a batch of {len(batch)} parts arrived; x, or (x, labels), is needed")
-    return batch[0], as_array(batch[1])
+    x, labels = batch
+    return x, None if labels is None else as_array(labels)
+
+
+def check_arrays(x: Any) -> None:
+    """Raises InputError for a sample of inputs that is no array, and no list, tuple or dict of them."""
+    for part in keras.tree.flatten(x):
+        if not hasattr(part, "shape"):
+            raise InputError(
+                f"a sample of inputs must be an array, or a list or dict of arrays; {type(part).__name__} was given. "
+                "Of a data set take a batch: x, labels = next(iter(dataset))"
+            )
 
 
 def loss_of(model: layers.Layer, loss: Loss | None) -> BatchLoss:

@@ -19,7 +19,7 @@ from mgu.keras.switchable import SwitchableNorm
 from mgu.keras.unit import ChainBlock
 from mgu.keras.windows import Window
 
-Array = np.ndarray[Any, Any]
+Array = portable.Array
 
 
 class Entry(NamedTuple):
@@ -36,9 +36,10 @@ def save_weights(model: layers.Layer, path: str | Path) -> Path:
     file's path.
 
     The file is safetensors with names and axes as ``mgu.portable`` says, and the chains in its header. Raises
-    InputError for a layer with weights that have no portable names.
+    InputError for a weight that has no portable name, for numbers wider than float32, and where the file cannot be
+    written.
     """
-    tensors = {entry.name: entry.there(ops.convert_to_numpy(entry.variable.value)) for entry in _entries(model)}
+    tensors = {entry.name: entry.there(ops.convert_to_numpy(entry.variable.value)) for entry in _all_entries(model)}
     return portable.write(path, tensors, dict(_blocks(model)))
 
 
@@ -46,13 +47,23 @@ def load_weights(model: layers.Layer, path: str | Path) -> None:
     """Put a file's weights into a built network of the same chains and shapes, whichever half wrote them.
 
     Raises InputError where the file cannot be read or is of another network, naming the first difference, and for a
-    layer with weights that have no portable names.
+    weight that has no portable name.
     """
-    own = list(_entries(model))
+    own = _all_entries(model)
     shapes = {entry.name: entry.there(np.empty(entry.variable.shape, np.uint8)).shape for entry in own}
     found = portable.read(path, shapes, dict(_blocks(model)))
     for entry in own:
         entry.variable.assign(entry.back(found[entry.name]))
+
+
+def _all_entries(model: layers.Layer) -> list[Entry]:
+    """The model's variables. Raises InputError for a weight that is not among them: it would be lost."""
+    entries = list(_entries(model))
+    named = {id(entry.variable) for entry in entries}
+    for weight in model.weights:
+        if id(weight) not in named:
+            raise InputError(f"{weight.path} has no portable name; keep such weights by model.save(path)")
+    return entries
 
 
 def _entries(layer: layers.Layer, path: str = "") -> Iterator[Entry]:
@@ -61,10 +72,7 @@ def _entries(layer: layers.Layer, path: str = "") -> Iterator[Entry]:
         raise InputError(f"{layer.name} has no weights yet; build it, or call it once")
     for name, inner in _inner(layer):
         yield from _entries(inner, f"{path}{name}.")
-    own = list(_own(layer))
-    yield from (entry._replace(name=path + entry.name) for entry in own)
-    if not own and not any(True for _ in _inner(layer)) and layer.weights:
-        raise InputError(f"the weights of {layer.name}, {type(layer).__name__}, have no portable names")
+    yield from (entry._replace(name=path + entry.name) for entry in _own(layer))
 
 
 def _inner(layer: layers.Layer) -> Iterator[tuple[str, layers.Layer]]:

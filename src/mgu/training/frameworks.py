@@ -47,12 +47,15 @@ def _torch() -> Framework:
 
 def _keras() -> Framework:
     try:
-        import keras
-
-        from mgu.training.keras_learner import KerasLearner
+        from mgu.keras.backend import check_backend  # before Keras itself: it says what to install
     except ModuleNotFoundError as error:
-        raise InputError(f'--framework keras needs {error.name}: pip install "mgu[keras]"') from None
+        raise InputError(f"--framework keras: {error}") from None
+    import keras
+
+    from mgu.training.keras_learner import KerasLearner
+
     backend = keras.backend.backend()
+    check_backend(backend)
     # Keras places its networks itself, on its GPU where it has one, and lists devices for all backends but torch.
     on_gpu = torch.cuda.is_available() if backend == "torch" else "cpu:0" not in keras.distribution.list_devices()
     devices = ("cuda",) if on_gpu else ("cpu",)
