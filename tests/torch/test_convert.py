@@ -1,0 +1,209 @@
+"""``convert`` on models as others write them: the same function at the start, gates that learn, and a plain model back."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mgu.errors import InputError
+from mgu.torch import MultiGatedUnit, convert, explain, fine_tune, harden, sharpen
+from mgu.torch.explain import gate_means
+from others import BasicBlock, ConvNeXt, ResNet, lived_in
+
+
+class Functional(nn.Module):
+    """Functions for activations, and a batch norm behind one."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(3, 6, 3, stride=2), nn.BatchNorm2d(6, eps=1e-4, momentum=0.3)
+        self.conv2, self.norm2 = nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6)
+        self.conv3, self.conv4 = nn.Conv2d(6, 6, 1), nn.Conv2d(6, 6, 1)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        x = self.norm2(F.leaky_relu(self.conv2(x), 0.2))
+        x = torch.tanh(self.conv3(x)) + self.conv4(x).relu()
+        return self.head(x.mean((2, 3)))
+
+
+class TwoModes(nn.Module):
+    """Another forward in training than in evaluation, which a graph of either would forget."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6)
+
+    def forward(self, x):
+        y = F.relu(self.norm(self.layer(x)))
+        return y * 2 if self.training else y
+
+
+class Conditional(nn.Module):
+    """What torch.fx cannot follow: a condition on the numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm1, self.act = nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU()
+        self.second, self.norm2 = nn.Linear(8, 8), nn.BatchNorm1d(8)
+        self.third, self.norm3 = nn.Linear(8, 8), nn.BatchNorm1d(8)
+        self.fourth, self.act4 = nn.Linear(8, 3), nn.GELU()
+
+    def forward(self, x):
+        if x.mean() > 100:
+            x = x / 100
+        x = self.act(self.norm1(self.first(x)))
+        x = F.silu(self.norm2(self.second(x)))
+        y = self.third(x)
+        return self.act4(self.fourth(self.norm3(y) + y))
+
+
+def mlp():
+    norms = nn.LayerNorm(8), nn.BatchNorm1d(8, affine=False), nn.LayerNorm(8, elementwise_affine=False)
+    groups = [
+        (nn.Linear(5, 8), norms[0], nn.GELU()),
+        (nn.Linear(8, 8), nn.SiLU(), norms[1]),
+        (nn.Linear(8, 8), nn.Identity(), nn.ELU(0.5, inplace=True), norms[2]),
+        (nn.Linear(8, 8, bias=False), nn.Tanh(), nn.Dropout(0.1)),
+    ]
+    return nn.Sequential(*(module for group in groups for module in group), nn.Linear(8, 3))
+
+
+def stack(axes):
+    conv, norm = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[axes - 1], (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[axes - 1]
+    return nn.Sequential(
+        nn.Sequential(conv(2, 4, 3, stride=2), norm(4), nn.SiLU()), conv(4, 4, 1), nn.ReLU(), norm(4), nn.Flatten()
+    )
+
+
+MODELS = {
+    "resnet": (lambda: ResNet(8, blocks=1), (6, 3, 32, 32)),
+    "convnext": (ConvNeXt, (4, 3, 32, 32)),
+    "functional": (Functional, (4, 3, 9, 9)),
+    "two modes": (TwoModes, (4, 3, 7, 7)),
+    "conditional": (Conditional, (9, 5)),
+    "mlp": (mlp, (9, 5)),
+    "mlp-positions": (lambda: nn.Sequential(nn.Linear(5, 8), nn.LayerNorm(8), nn.ReLU()), (4, 7, 5)),
+    **{f"stack{axes}d": (lambda axes=axes: stack(axes), (4, 2, *[7] * axes)) for axes in (1, 2, 3)},
+}
+
+
+def made(name):
+    torch.manual_seed(0)
+    make, shape = MODELS[name]
+    return lived_in(make()), torch.randn(shape)
+
+
+def units(model):
+    return {name: module for name, module in model.named_modules() if isinstance(module, MultiGatedUnit)}
+
+
+@pytest.mark.parametrize("kind", ["channel", "squeeze", "depthwise", "replica"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_converted_model_is_the_same_function_in_both_modes(name, kind):
+    model, x = made(name)
+    converted = convert(model, x, gates=kind)
+    assert units(converted.model).keys() == converted.converted.keys() != set()
+    for training in (False, True):
+        ours, theirs = (copy.deepcopy(either).train(training) for either in (converted.model, model))
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            expected = theirs(x)
+        torch.manual_seed(1)
+        difference = (ours(x) - expected).abs().max().item()
+        assert difference < 1e-5
+        shown = converted.training_difference if training else converted.largest_difference
+        assert shown == pytest.approx(difference, abs=1e-5)
+
+
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_in_float64_the_difference_is_rounding(name):
+    model, x = made(name)
+    converted = convert(model.double(), x.double())
+    assert max(converted.largest_difference, converted.training_difference) < 1e-12
+
+
+GROUPS = {
+    "resnet": {
+        "conv1": "ReLU(BN(Conv2d))",
+        **{f"layer{i}.0.conv1": "ReLU(BN(Conv2d))" for i in range(1, 5)},
+        **{f"layer{i}.0.conv2": "BN(Conv2d)" for i in range(1, 5)},
+        **{f"layer{i}.0.downsample.0": "BN(Conv2d)" for i in range(2, 5)},
+    },
+    "convnext": {
+        "stem.0": "LN(Conv2d)",
+        **{f"{block}.dwconv": "LN(Conv2d)" for block in ("stage1.0", "stage1.1", "stage2.0")},
+        **{f"{block}.pwconv1": "GELU(Linear)" for block in ("stage1.0", "stage1.1", "stage2.0")},
+    },
+    "functional": {
+        **{"conv1": "ReLU(BN(Conv2d))", "conv2": "BN(LeakyReLU(Conv2d))"},
+        **{"conv3": "Tanh(Conv2d)", "conv4": "ReLU(Conv2d)"},
+    },
+    "two modes": {"layer": "BN(Conv2d)"},
+    "conditional": {"first": "ReLU(BN(Linear))", "second": "BN(Linear)", "fourth": "GELU(Linear)"},
+    "mlp": {"0": "GELU(LN(Linear))", "3": "BN(SiLU(Linear))", "6": "LN(ELU(Linear))", "10": "Tanh(Linear)"},
+    "stack2d": {"0.0": "SiLU(BN(Conv2d))", "1": "BN(ReLU(Conv2d))"},
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_the_groups_are_those_that_the_model_is_written_with(name):
+    model, x = made(name)
+    assert dict(convert(model, x).converted) == GROUPS[name]
+
+
+def test_a_unit_has_the_models_own_weights_settings_and_statistics_and_the_model_stays_as_it_is():
+    model, x = made("functional")
+    before = copy.deepcopy(model.state_dict())
+    converted = convert(model.train(), x).model
+    assert model.training
+    assert converted.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert type(model.conv1) is nn.Conv2d
+    operations = converted.conv1.operations
+    assert torch.equal(operations["linear"].weight, model.conv1.weight)
+    for name, value in model.norm1.state_dict().items():
+        assert torch.equal(operations["bn"].state_dict()[name], value)
+    for norm in (operations["bn"], operations["bn_post"]):
+        assert (norm.eps, norm.momentum) == (1e-4, 0.3)
+    fine_tune(converted, [(x, torch.arange(4))], epochs=1)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["channel", "squeeze"])
+@pytest.mark.parametrize("name", ["resnet", "convnext", "functional", "conditional", "mlp"])
+def test_gates_learn_from_the_first_step_on(name, kind):
+    model, x = made(name)
+    converted = convert(model, x, gates=kind).model.train()
+    F.cross_entropy(converted(x), torch.arange(len(x)) % 3).backward()
+    for unit in units(converted).values():
+        gates = unit.gates.logits if kind == "channel" else unit.gates.excite.bias
+        by_gate = gates.grad.view(len(unit.gate_names), -1).abs().amax(1)
+        learn = dict(zip(unit.gate_names, by_gate.tolist(), strict=True))
+        assert learn["residual"] > 0
+        assert learn["skip"] > 0
+        assert learn["norm"] > 0
+    before = gate_means(converted, x)
+    fine_tune(converted, [(x, torch.arange(len(x)) % 3)] * 20, epochs=1, lr=0.01)
+    after = gate_means(converted, x)
+    for unit, gates in before.items():
+        assert all(abs(after[unit][gate] - gates[gate]) > 1e-5 for gate in ("norm", "residual", "skip"))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_hardened_by_its_own_answers_it_is_the_model_again(name):
+    model, x = made(name)
+    with torch.no_grad():
+        expected = model.eval()(x)
+    hardened = harden(convert(model.double(), x.double()).model, [(x.double(), expected.double())], F.mse_loss)
+    assert not units(hardened.model)
+    with torch.no_grad():
+        torch.testing.assert_close(hardened.model(x.double()).float(), expected, atol=1e-5, rtol=1e-5)
+    weights = {name: sum(parameter.numel() for parameter in found.parameters()) for name, found in
+               (("before", model), ("after", hardened.model))}
+    assert weights["after"] <= weights["before"] + 64
