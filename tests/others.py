@@ -1,4 +1,4 @@
-"""Models as others write them, from their published descriptions: ResNet (He et al. 2016), ConvNeXt (Liu et al. 2022)."""
+"""Models as others write them, by their published descriptions: ResNet (He et al. 2016), ConvNeXt (Liu et al. 2022)."""
 
 import torch
 from torch import nn

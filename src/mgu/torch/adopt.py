@@ -18,9 +18,22 @@ _NO_ACTIVATIONS = (nn.Sigmoid, nn.Hardsigmoid, nn.LogSigmoid)
 
 #: The activations that are functions or methods, by name.
 FUNCTIONS: Mapping[str, type[nn.Module]] = {
-    **{"relu": nn.ReLU, "relu_": nn.ReLU, "relu6": nn.ReLU6, "leaky_relu": nn.LeakyReLU, "leaky_relu_": nn.LeakyReLU},
-    **{"elu": nn.ELU, "elu_": nn.ELU, "celu": nn.CELU, "selu": nn.SELU, "selu_": nn.SELU, "gelu": nn.GELU},
-    **{"silu": nn.SiLU, "mish": nn.Mish, "hardswish": nn.Hardswish, "softplus": nn.Softplus, "tanh": nn.Tanh},
+    "relu": nn.ReLU,
+    "relu_": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "leaky_relu": nn.LeakyReLU,
+    "leaky_relu_": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "elu_": nn.ELU,
+    "celu": nn.CELU,
+    "selu": nn.SELU,
+    "selu_": nn.SELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "hardswish": nn.Hardswish,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
 }
 
 
@@ -64,7 +77,7 @@ def fresh_activation(activation: nn.Module) -> nn.Module:
     fresh = copy.deepcopy(activation)
     for module in fresh.modules():
         if hasattr(module, "inplace"):
-            module.inplace = False
+            module.inplace = False  # type: ignore[assignment]
     return fresh
 
 

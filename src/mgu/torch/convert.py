@@ -8,24 +8,23 @@ is no hindrance to the others; what the modules in such a one read of each other
 """
 
 import copy
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from mgu.errors import InputError
 from mgu.torch.around import check_shapes, unit_around
-from mgu.torch.explain import evaluating
-from mgu.torch.follow import as_module, in_a_row, observed, tensors, traced
-from mgu.torch.groups import Group, group_of, is_layer, layer_steps, operation, readers
-from mgu.torch.unit import MultiGatedUnit
+from mgu.torch.bypass import BYPASSES
+from mgu.torch.follow import as_module
+from mgu.torch.forwards import Forward, forwards, outside_units
+from mgu.torch.gates import GATES
+from mgu.torch.groups import group_of, is_layer, layer_steps, operation, readers
+from mgu.torch.running import Shapes, difference, shapes_of
 
 Choice = str | Callable[[str, nn.Module], bool]
-Shapes = Mapping[nn.Module, tuple[torch.Size, torch.Size]]
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,10 @@ def convert(
 
         g = 1/2 + (sigmoid(logit) - 1/2) / tanh(4 / 2)
 
-    is that side wholly (1 or 0), with a slope of 0.018. The price: a gate that goes on in that direction ends at 1.019 or
-    -0.019, a little beyond. ``sharpen`` takes this away, ``harden`` decides as ever. Gates that the group says nothing
-    of start at one half. What the gates are closed for starts fresh: the other norms, and the bypass where the layer
-    changes its input's shape.
+    is that side wholly (1 or 0), with a slope of 0.018. The price: a gate that goes on in that direction ends at 1.019
+    or -0.019, a little beyond. ``sharpen`` takes this away, ``harden`` decides as ever, and ``explain`` tells of the
+    sigmoids. Gates that the group says nothing of start at one half. What the gates are closed for starts fresh: the
+    other norms, and the bypass where the layer changes its input's shape.
 
     ``batch`` is what the model takes: a tensor, a tuple of arguments, or a mapping of keyword arguments, of two samples
     or more. ``only`` chooses layers by a pattern of names, such as "layer1.*", or by a function of name and layer;
@@ -83,13 +82,14 @@ def convert(
     Source: the start as the same function, Chen, Goodfellow & Shlens 2016, "Net2Net"; the gates' values, see
     ``MultiGatedUnit.stretch``.
     """
+    _check_kinds(gates, bypass)
     ours = copy.deepcopy(model)
     chosen = _chosen(ours, only)
-    shapes = _shapes(ours, chosen.values(), batch)
+    shapes = shapes_of(ours, chosen.values(), batch)
     names = {layer: name for name, layer in chosen.items()}
     converted: dict[str, str] = {}
     left = {name: _not_followed(layer, shapes) for name, layer in chosen.items()}
-    for forward in _forwards(ours, batch):
+    for forward in forwards(ours, batch):
         for layer, steps in layer_steps(forward.graph, forward.owner):
             if layer in names and layer in shapes:
                 try:
@@ -99,50 +99,12 @@ def convert(
                     left[names[layer]] = str(reason)
         if forward.edited:
             ours = _put(ours, forward.owner, as_module(forward.owner, forward.graph))
-    differences = [_difference(model, ours, batch, training) for training in (False, True)]
+    differences = [difference(model, ours, batch, training) for training in (False, True)]
     in_order = {name: converted[name] for name in chosen if name in converted}
     return Conversion(ours, in_order, left, *differences)
 
 
-class _Forward:
-    """A module, what its forward does, and whether that graph may take the forward's place, or has to."""
-
-    def __init__(self, owner: nn.Module, graph: fx.Graph, editable: bool) -> None:
-        self.owner, self.graph, self.editable, self.edited = owner, graph, editable, False
-
-    def has_own_place(self, node: fx.Node) -> bool:
-        """Whether the step is the only one that calls its module."""
-        return node.op == "call_module" and sum(other.target == node.target for other in self.graph.nodes) == 1
-
-    def drop(self, node: fx.Node) -> None:
-        """Take a norm or an activation out."""
-        if self.has_own_place(node):
-            self.owner.set_submodule(str(node.target), nn.Identity())
-        else:
-            node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]
-            self.graph.erase_node(node)
-            self.edited = True
-
-
-def _forwards(model: nn.Module, batch: Any) -> Iterator[_Forward]:
-    """The forwards that may call layers: of Sequentials, and of classes that are not torch's."""
-    unseen = []
-    for module in _outside_units(model):
-        if type(module).forward is nn.Sequential.forward:
-            yield _Forward(module, in_a_row(module), False)
-        elif not type(module).__module__.startswith("torch.nn."):
-            graph = traced(module)
-            if graph is not None:
-                yield _Forward(module, graph, True)
-            else:
-                unseen.append(module)
-    for owner, graph in observed(model, unseen, lambda: _run(model, batch)).items():
-        yield _Forward(owner, graph, False)
-
-
-def _replaced(
-    forward: _Forward, layer: nn.Module, steps: list[fx.Node], shapes: Shapes, gates: str, bypass: str
-) -> str:
+def _replaced(forward: Forward, layer: nn.Module, steps: list[fx.Node], shapes: Shapes, gates: str, bypass: str) -> str:
     """Put a unit in the layer's place, and say what of. Raises InputError with the reason where there can be none."""
     if len(steps) > 1:
         raise InputError(f"called {len(steps)} times in one forward of {type(forward.owner).__name__}")
@@ -170,15 +132,22 @@ def _nothing_behind(step: fx.Node, owner: nn.Module) -> str:
         return f"{len(reading)} steps read its output"
     (reader,) = reading
     if reader.op == "call_module":
-        return f"{type(owner.get_submodule(str(reader.target))).__name__} is behind it, no norm or activation of a unit's"
-    behind = f"the end of {type(owner).__name__}'s forward" if reader.op == "output" else operation(reader)
-    return f"{behind} is behind it, no norm or activation"
+        behind = type(owner.get_submodule(str(reader.target))).__name__
+    else:
+        behind = f"the end of {type(owner).__name__}'s forward" if reader.op == "output" else operation(reader)
+    return f"{behind} is behind it, no norm or activation that a unit takes"
+
+
+def _check_kinds(gates: str, bypass: str) -> None:
+    for what, kind, kinds in (("gates", gates, GATES), ("bypass", bypass, BYPASSES)):
+        if kind not in kinds:
+            raise InputError(f"unknown {what} {kind!r}; allowed: {', '.join(kinds)}")
 
 
 def _chosen(model: nn.Module, only: Choice) -> dict[str, nn.Module]:
     """The layers by name, those in units left out."""
     layers = {name: module for name, module in model.named_modules() if is_layer(module)}
-    outside = set(_outside_units(model))
+    outside = set(outside_units(model))
     fits = only if callable(only) else lambda name, layer: fnmatchcase(name, only)
     chosen = {name: layer for name, layer in layers.items() if layer in outside and fits(name, layer)}
     if not chosen:
@@ -189,72 +158,15 @@ def _chosen(model: nn.Module, only: Choice) -> dict[str, nn.Module]:
     return chosen
 
 
-def _outside_units(model: nn.Module) -> list[nn.Module]:
-    inside = {part for unit in model.modules() if isinstance(unit, MultiGatedUnit) for part in unit.modules()}
-    return [module for module in model.modules() if module not in inside]
-
-
-def _shapes(model: nn.Module, layers: Collection[nn.Module], batch: Any) -> Shapes:
-    """What each layer took and gave last as the model ran on the batch; layers that are not called are not in it."""
-    shapes: dict[nn.Module, tuple[torch.Size, torch.Size]] = {}
-
-    def listen(layer: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        if arguments:
-            shapes[layer] = arguments[0].shape, output.shape
-
-    with ExitStack() as hooks:
-        for layer in layers:
-            hooks.callback(layer.register_forward_hook(listen).remove)
-        _run(model, batch)
-    return shapes
-
-
 def _not_followed(layer: nn.Module, shapes: Shapes) -> str:
-    return "no forward that can be looked into calls it" if layer in shapes else "the model does not call it on the batch"
+    called = "no forward that can be looked into calls it"
+    return called if layer in shapes else "the model does not call it on the batch"
 
 
 def _put(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
     """The model with a module wherever another was."""
     for parent in list(model.modules()):
-        for name, child in parent.named_children():
+        for name, child in list(parent._modules.items()):
             if child is old:
                 setattr(parent, name, new)
     return new if model is old else model
-
-
-def _run(model: nn.Module, batch: Any, training: bool = False) -> list[Tensor]:
-    """The tensors that the model gives for the batch, in evaluation mode, or by a copy in training mode."""
-    running = _training(model) if training else model
-    with ExitStack() as modes, torch.no_grad():
-        if not training:
-            modes.enter_context(evaluating(model))
-        try:
-            if isinstance(batch, Mapping):
-                outputs = tensors(running(**batch))
-            else:
-                outputs = tensors(running(*batch) if isinstance(batch, tuple | list) else running(batch))
-        except Exception as error:  # whatever a model of someone's own raises
-            mode = "training" if training else "evaluation"
-            raise InputError(f"{type(model).__name__} does not run on the batch in {mode} mode: {error}") from error
-    if not outputs:
-        raise InputError(f"{type(model).__name__} gives no tensor for the batch; wrap it in a module that does")
-    return outputs
-
-
-def _training(model: nn.Module) -> nn.Module:
-    """A copy in training mode, but for dropout: what it draws differs with the order of numbers in memory."""
-    running = copy.deepcopy(model).train()
-    for module in running.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.eval()
-    return running
-
-
-def _difference(model: nn.Module, ours: nn.Module, batch: Any, training: bool) -> float:
-    """The largest absolute difference of the two models' outputs; of the same random numbers."""
-    answers = []
-    for either in (model, ours):
-        with torch.random.fork_rng():
-            answers.append(_run(either, batch, training))
-    pairs = zip(*answers, strict=True)
-    return max(((a.double() - b.double()).abs().max().item() for a, b in pairs if a.numel()), default=0.0)

@@ -132,7 +132,7 @@ def gate_values(logits: Tensor, stretch: float = 1.0) -> Tensor:
 
 
 def mix(logits: Tensor, channel_axis: int, opened: Tensor, closed: Tensor, stretch: float = 1.0) -> Tensor:
-    """g * opened + (1 - g) * closed with g = gate_values(logits); logits of (batch, channels) hold at every position."""
+    """g * opened + (1 - g) * closed, g the gates' values; logits of (batch, channels) hold at every position."""
     gate = gate_values(logits, stretch)
     if gate.ndim < opened.ndim:
         gate = everywhere(gate, opened.ndim, channel_axis)

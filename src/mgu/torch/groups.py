@@ -136,7 +136,7 @@ def _norm(node: fx.Node, owner: nn.Module, weight: Tensor, axis: int, rank: int,
     if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
         return None
     norm = adopted_norm(owner.get_submodule(str(node.target)), weight, axis, rank, own_axis)
-    return norm and Member(node, norm)
+    return Member(node, norm) if norm is not None else None
 
 
 def _activation(node: fx.Node, owner: nn.Module) -> Member | None:

@@ -197,7 +197,7 @@ class MultiGatedUnit(ChainBlock):
                 self.chain,
                 known[INPUT],
                 lambda op, *inputs: known[op.name] if op.name in known else self._operate(op, *inputs),
-                lambda gate, *sides: mix(logits[gate.name], self.channel_axis, *sides, self.stretch),
+                lambda gate, a, b: mix(logits[gate.name], self.channel_axis, a, b, self.stretch),
             )
         run = Mixture(self.chain, self._blends, self.operations, self.channel_axis, known, logits, self.stretch)
         return run.value(self.chain[-1].name)
