@@ -1,6 +1,7 @@
 """``convert`` on models as others write them: the same function at first, gates that learn, and a plain model back."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from mgu.errors import InputError
-from mgu.torch import MultiGatedUnit, convert, explain, fine_tune, harden, sharpen
+from mgu.torch import GATES, MultiGatedUnit, convert, explain, fine_tune, harden, sharpen
 from mgu.torch.explain import gate_means
+from mgu.wiring import evaluate
 from others import BasicBlock, ConvNeXt, ResNet, lived_in
 
 
@@ -101,7 +103,7 @@ def units(model):
     return {name: module for name, module in model.named_modules() if isinstance(module, MultiGatedUnit)}
 
 
-@pytest.mark.parametrize("kind", ["channel", "squeeze", "depthwise", "replica"])
+@pytest.mark.parametrize("kind", GATES)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_converted_model_is_the_same_function_in_both_modes(name, kind):
     model, x = made(name)
@@ -403,3 +405,23 @@ def test_timm_models(name):
     converted = convert(lived_in(timm.create_model(name)), torch.randn(2, 3, 64, 64))
     assert len(converted.converted) >= 10
     assert max(converted.largest_difference, converted.training_difference) < 1e-4
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("kind", GATES)
+def test_a_units_reach_stretches_its_gates(kind, training):
+    """The chain, each gate mixed on its own with 1/2 + tanh(k z / 2) / tanh(k reach / 2) / 2 of its logits z."""
+    torch.manual_seed(0)
+    unit = MultiGatedUnit(nn.Conv2d(3, 8, 3, padding=1), "relu", gates=kind, prior=[1.5, -3.0, 0.0, 6.0, -0.5])
+    x = torch.randn(4, 3, 6, 6)
+    unit.train(training)
+    unit.sharpness, unit.reach = 1.5, 2.5
+    logits = dict(zip(unit.gate_names, unit.gates(x), strict=True))
+
+    def mixed(gate, opened, closed):
+        g = 0.5 + torch.tanh(1.5 * logits[gate.name] / 2) / math.tanh(1.5 * 2.5 / 2) / 2
+        g = g if g.ndim == 4 else g[..., None, None]
+        return g * opened + (1 - g) * closed
+
+    expected = evaluate(unit.chain, x, lambda op, *inputs: unit.operations[op.name](*inputs), mixed)
+    torch.testing.assert_close(unit(x), expected, rtol=1e-4, atol=1e-5)
