@@ -3,7 +3,8 @@
     python benchmarks/converted.py [WIDTH] [ROUNDS]
 
 Median ms of an evaluation pass over a batch of 8 pictures of 64 x 64, the two of each ratio called in turn; and of a
-training step, a pass and its gradients. The ratio of the copy says how much the clock is worth. WIDTH is the stem's channels, 64 in ResNet-18.
+training step, a pass and its gradients. The ratio of the copy says how much the clock is worth. WIDTH is the stem's
+channels, 64 in ResNet-18.
 """
 
 import copy

@@ -334,6 +334,38 @@ def test_classes_stay_where_modules_suffice():
     assert not any(type(module) is nn.BatchNorm2d for module in converted.modules())
 
 
+def test_modules_that_someone_listens_to_stay():
+    heard = []
+
+    def hear(module, arguments, output):
+        heard.append(module)
+
+    model, x = made("resnet")
+    model.layer1[0].bn1.register_forward_hook(hear)
+    model.layer2[0].register_forward_hook(hear)
+    converted = convert(model, x)
+    assert converted.left["layer1.0.conv1"] == "BatchNorm2d behind it has hooks"
+    assert converted.converted["layer2.0.conv1"] == "BN(Conv2d)"
+    assert converted.largest_difference < 1e-5
+    heard.clear()
+    converted.model(x)
+    assert heard == [converted.model.layer1[0].bn1, converted.model.layer2[0]]
+
+
+def test_a_converted_model_is_saved_whole_and_as_weights(tmp_path):
+    model, x = made("resnet")
+    converted = convert(model, x).model.eval()
+    with torch.no_grad():
+        for parameter in converted.parameters():
+            parameter.mul_(1.1)
+        expected = converted(x)
+        torch.save(converted, tmp_path / "whole.pt")
+        assert torch.equal(torch.load(tmp_path / "whole.pt", weights_only=False)(x), expected)
+        again = convert(model, x).model.eval()
+        again.load_state_dict(converted.state_dict())
+        assert torch.equal(again(x), expected)
+
+
 def test_arguments_and_answers_may_be_several():
     class Two(nn.Module):
         def __init__(self):
@@ -368,7 +400,7 @@ def test_the_text_has_a_line_for_each_layer():
     converted = convert(model, x)
     lines = converted.text().splitlines()
     assert lines[0] == "0: GELU(LN(Linear))"
-    assert lines[-2] == "4 units, 1 layers left"
+    assert lines[-2] == "units: 4, layers left: 1"
     assert lines[-1] == (
         f"largest output difference: {converted.largest_difference:.4g}, "
         f"in training {converted.training_difference:.4g}"

@@ -20,6 +20,7 @@ from mgu.torch.around import check_shapes, unit_around
 from mgu.torch.bypass import BYPASSES
 from mgu.torch.follow import as_module
 from mgu.torch.forwards import Forward, forwards, outside_units
+from mgu.torch.fused import hooked
 from mgu.torch.gates import GATES
 from mgu.torch.groups import group_of, is_layer, layer_steps, operation, readers
 from mgu.torch.running import Shapes, difference, shapes_of
@@ -48,7 +49,7 @@ class Conversion:
             [
                 *(f"{name}: {group}" for name, group in self.converted.items()),
                 *(f"{name}: left, {reason}" for name, reason in self.left.items()),
-                f"{len(self.converted)} units, {len(self.left)} layers left",
+                f"units: {len(self.converted)}, layers left: {len(self.left)}",
                 f"largest output difference: {self.largest_difference:.4g}, in training {self.training_difference:.4g}",
             ]
         )
@@ -132,7 +133,10 @@ def _nothing_behind(step: fx.Node, owner: nn.Module) -> str:
         return f"{len(reading)} steps read its output"
     (reader,) = reading
     if reader.op == "call_module":
-        behind = type(owner.get_submodule(str(reader.target))).__name__
+        module = owner.get_submodule(str(reader.target))
+        behind = type(module).__name__
+        if hooked(module):
+            return f"{behind} behind it has hooks"
     else:
         behind = f"the end of {type(owner).__name__}'s forward" if reader.op == "output" else operation(reader)
     return f"{behind} is behind it, no norm or activation that a unit takes"

@@ -5,6 +5,7 @@ from typing import Any
 from torch import fx, nn
 
 from mgu.torch.follow import in_a_row, observed, traced
+from mgu.torch.fused import hooked
 from mgu.torch.running import run
 from mgu.torch.unit import MultiGatedUnit
 
@@ -38,7 +39,7 @@ def forwards(model: nn.Module, batch: Any) -> list[Forward]:
         elif not type(module).__module__.startswith("torch.nn."):
             graph = traced(module)
             if graph is not None:
-                found.append(Forward(module, graph, True))
+                found.append(Forward(module, graph, not hooked(module)))
             else:
                 unseen.append(module)
     for owner, graph in observed(model, unseen, lambda: run(model, batch)).items():

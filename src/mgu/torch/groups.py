@@ -8,6 +8,7 @@ from typing import Any, Self
 from torch import Tensor, fx, nn
 
 from mgu.torch.adopt import FUNCTIONS, adopted_norm, fresh_activation, is_activation
+from mgu.torch.fused import hooked
 from mgu.torch.layers import ConvNd
 from mgu.torch.norms import BatchNorm, LayerNorm
 
@@ -88,6 +89,8 @@ def group_of(layer: fx.Node, owner: nn.Module, rank: int) -> Group:
     own_axis = -1 if isinstance(module, nn.Linear) else 1
     members: list[Member] = []
     for node, axis in _behind(layer, owner, own_axis, rank):
+        if node.op == "call_module" and hooked(owner.get_submodule(str(node.target))):
+            break  # whoever listens to it would hear no more
         found = _activation(node, owner) or _norm(node, owner, module.weight, axis, rank, own_axis)
         if found is None or any(found.is_norm == member.is_norm for member in members):
             break
