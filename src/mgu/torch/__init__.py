@@ -1,6 +1,7 @@
 """The PyTorch half: the unit, its gates, networks of them, and what a trained one becomes."""
 
 from mgu.hardening import Hardened
+from mgu.torch.convert import Conversion, convert
 from mgu.torch.explain import explain
 from mgu.torch.export import load, read_card, save
 from mgu.torch.flops import forward_flops, step_flops
@@ -19,11 +20,13 @@ __all__ = [
     "GATES",
     "OPERATIONS",
     "ChainBlock",
+    "Conversion",
     "GatingUnit",
     "Hardened",
     "MultiGatedUnit",
     "build_network",
     "compare_latency",
+    "convert",
     "count_weights",
     "explain",
     "fine_tune",

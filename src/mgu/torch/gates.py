@@ -125,9 +125,15 @@ def make_gates(kind: str, wrapped: Wrapped, priors: Sequence[float]) -> nn.Modul
     return GATES[kind](wrapped, priors)
 
 
-def mix(logits: Tensor, channel_axis: int, opened: Tensor, closed: Tensor) -> Tensor:
-    """g * opened + (1 - g) * closed with g = sigmoid(logits); logits of (batch, channels) hold at every position."""
+def gate_values(logits: Tensor, stretch: float = 1.0) -> Tensor:
+    """The gates' values, 1/2 + stretch (sigmoid(logits) - 1/2)."""
     gate = torch.sigmoid(logits)
+    return gate if stretch == 1 else 0.5 + stretch * (gate - 0.5)
+
+
+def mix(logits: Tensor, channel_axis: int, opened: Tensor, closed: Tensor, stretch: float = 1.0) -> Tensor:
+    """g * opened + (1 - g) * closed, g the gates' values; logits of (batch, channels) hold at every position."""
+    gate = gate_values(logits, stretch)
     if gate.ndim < opened.ndim:
         gate = everywhere(gate, opened.ndim, channel_axis)
     return closed + gate * (opened - closed)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mgu.torch.fused import PARTS, Parts, fused, hooked, parts
-from mgu.torch.gates import everywhere
+from mgu.torch.gates import everywhere, gate_values
 from mgu.torch.norms import BatchNorm, LayerNorm
 from mgu.wiring import Chain, Gate, Node, mixed, mixes, readers
 
@@ -47,7 +47,8 @@ def blends(chain: Chain) -> dict[str, Blend]:
 
 class Mixture:
     """One run of a chain, whose blends are given. ``known`` are the input and further values by name, ``logits`` each
-    gate's, (batch or 1, channels), by its name; each value is worked out when it is first read."""
+    gate's, (batch or 1, channels), by its name, and ``stretch`` the gates'; each value is worked out when it is first
+    read."""
 
     def __init__(
         self,
@@ -57,10 +58,11 @@ class Mixture:
         channel_axis: int,
         known: Mapping[str, Tensor],
         logits: Mapping[str, Tensor],
+        stretch: float = 1.0,
     ) -> None:
         self.blends, self.operations, self.channel_axis = blends, operations, channel_axis
         self.nodes: Mapping[str, Node] = {node.name: node for node in chain}
-        self.logits = logits
+        self.logits, self.stretch = logits, stretch
         self.values = dict(known)
 
     def value(self, name: str) -> Tensor:
@@ -85,7 +87,7 @@ class Mixture:
 
     def _weights(self, rows: tuple[str, ...], blend: Blend) -> Tensor:
         """The weight of each row's term: (rows, batch or 1, channels). A row without a term has 0."""
-        opened = torch.sigmoid(torch.stack([self.logits[gate] for gate in blend.gates]))
+        opened = gate_values(torch.stack([self.logits[gate] for gate in blend.gates]), self.stretch)
         of_gate = dict(zip(blend.gates, opened.unbind(), strict=True))
         own = torch.eye(len(rows), dtype=opened.dtype, device=opened.device)[..., None, None].unbind(1)
         known = dict(zip(rows, own, strict=True))

@@ -1,6 +1,7 @@
 """The MultiGatedUnit, and the plain cell: one module that runs a chain."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
@@ -162,6 +163,7 @@ class MultiGatedUnit(ChainBlock):
         priors = prior_logits(prior, form, residual_gate=residual_gate, processors=processors)
         self.gates = make_gates(gates, wrapped, priors)
         self.sharpness = 1.0
+        self.reach = math.inf
 
     def forward(self, x: Tensor) -> Tensor:
         self._check_shape(x)
@@ -176,7 +178,7 @@ class MultiGatedUnit(ChainBlock):
         values, merged = gates.beside([self.operations[name] for name in names], x)
         known = {INPUT: x, **dict(zip(names, values, strict=False))}
         blend = self._blends.get(self.chain[-1].name)
-        if merged is not None and blend is not None and blend.parts is not None:
+        if merged is not None and blend is not None and blend.parts is not None and self.stretch == 1:
 
             def value(name: str) -> Tensor:
                 known[name] = self.operations[name](x)
@@ -195,9 +197,9 @@ class MultiGatedUnit(ChainBlock):
                 self.chain,
                 known[INPUT],
                 lambda op, *inputs: known[op.name] if op.name in known else self._operate(op, *inputs),
-                lambda gate, *sides: mix(logits[gate.name], self.channel_axis, *sides),
+                lambda gate, a, b: mix(logits[gate.name], self.channel_axis, a, b, self.stretch),
             )
-        run = Mixture(self.chain, self._blends, self.operations, self.channel_axis, known, logits)
+        run = Mixture(self.chain, self._blends, self.operations, self.channel_axis, known, logits, self.stretch)
         return run.value(self.chain[-1].name)
 
     @property
@@ -208,6 +210,18 @@ class MultiGatedUnit(ChainBlock):
     @chain.setter
     def chain(self, chain: Chain) -> None:
         self._chain, self._blends = chain, blends(chain)
+
+    @property
+    def stretch(self) -> float:
+        """How far the gates' values are stretched about one half, so that they are 0 and 1 at logits of -reach and
+        reach: g = 1/2 + stretch (sigmoid(sharpness logits) - 1/2) with stretch = 1 / tanh(sharpness reach / 2).
+
+        Beyond, they are a little below 0 and above 1. Without a reach, which is how units are made, it is 1.
+
+        Source: Louizos, Welling & Kingma 2018, "Learning sparse neural networks through L0 regularization", the
+        stretched gates of section 2.2, which are clipped there.
+        """
+        return 1 / math.tanh(self.sharpness * self.reach / 2)
 
     def gate_logits(self, x: Tensor) -> dict[str, Tensor]:
         """Each gate's logits for input ``x``, times the unit's sharpness, by gate name: of the output's shape, or

@@ -1,0 +1,176 @@
+"""From a model of torch's layers to one with units in the places of its layers, norms and activations.
+
+Where a forward's steps are seen and its modules suffice, a unit takes the layer's place and ``nn.Identity`` those of
+the norm and the activation: the model's classes, and what else is in them, stay. Only a forward whose activation is a
+function, or a module that it calls more than once, becomes a ``torch.fx.GraphModule`` of its own, without those steps.
+Forwards are traced by torch.fx one by one, each with its children as single steps, so that one which cannot be traced
+is no hindrance to the others; what the modules in such a one read of each other is seen while it runs on the batch.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import fx, nn
+
+from mgu.errors import InputError
+from mgu.torch.around import check_shapes, unit_around
+from mgu.torch.bypass import BYPASSES
+from mgu.torch.follow import as_module
+from mgu.torch.forwards import Forward, forwards, outside_units
+from mgu.torch.fused import hooked
+from mgu.torch.gates import GATES
+from mgu.torch.groups import group_of, is_layer, layer_steps, operation, readers
+from mgu.torch.running import Shapes, difference, shapes_of
+
+Choice = str | Callable[[str, nn.Module], bool]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted model and what became of each layer that was chosen, by the layers' names in the model.
+
+    ``converted`` has the groups, such as ReLU(BN(Conv2d)); ``left`` the reasons. The differences are the largest
+    absolute ones between the outputs of the two models on the batch, in evaluation and in training mode, the latter
+    without dropout.
+    """
+
+    model: nn.Module
+    converted: Mapping[str, str]
+    left: Mapping[str, str]
+    largest_difference: float
+    training_difference: float
+
+    def text(self) -> str:
+        """A line for each layer, and the differences."""
+        return "\n".join(
+            [
+                *(f"{name}: {group}" for name, group in self.converted.items()),
+                *(f"{name}: left, {reason}" for name, reason in self.left.items()),
+                f"units: {len(self.converted)}, layers left: {len(self.left)}",
+                f"largest output difference: {self.largest_difference:.4g}, in training {self.training_difference:.4g}",
+            ]
+        )
+
+
+def convert(
+    model: nn.Module, batch: Any, only: Choice = "*", *, gates: str = "channel", bypass: str = "shortcut"
+) -> Conversion:
+    """Make a MultiGatedUnit of each linear or convolution layer with the norm and the activation directly behind it.
+
+    The answer's ``model`` is a copy; the model itself stays as it is. Groups are A(BN(L)), BN(A(L)), A(LN(L)),
+    LN(A(L)), A(L), BN(L) and LN(L); A is any module without weights that changes each number by itself, or a function
+    such as ``F.relu``. A norm counts as what it does to a probe, whoever wrote it. A unit has the group's own layer,
+    norm and activation: their weights and statistics, epsilon and momentum.
+
+    The converted model starts as the same function, in evaluation and in training, up to rounding, and its gates learn
+    from the first step on: a gate starts at a logit of 4 on the group's side, where a value of
+
+        g = 1/2 + (sigmoid(logit) - 1/2) / tanh(4 / 2)
+
+    is that side wholly (1 or 0), with a slope of 0.018. The price: a gate that goes on in that direction ends at 1.019
+    or -0.019, a little beyond. ``sharpen`` takes this away, ``harden`` decides as ever, and ``explain`` tells of the
+    sigmoids. Gates that the group says nothing of start at one half. What the gates are closed for starts fresh: the
+    other norms, and the bypass where the layer changes its input's shape.
+
+    ``batch`` is what the model takes: a tensor, a tuple of arguments, or a mapping of keyword arguments, of two samples
+    or more. ``only`` chooses layers by a pattern of names, such as "layer1.*", or by a function of name and layer;
+    ``gates`` and ``bypass`` are those of the units. Raises InputError where no layer is chosen, for an unknown kind of
+    gates or bypass, where the model does not take the batch or gives no tensor, and where the converted one does not.
+
+    Source: the start as the same function, Chen, Goodfellow & Shlens 2016, "Net2Net"; the gates' values, see
+    ``MultiGatedUnit.stretch``.
+    """
+    _check_kinds(gates, bypass)
+    ours = copy.deepcopy(model)
+    chosen = _chosen(ours, only)
+    shapes = shapes_of(ours, chosen.values(), batch)
+    names = {layer: name for name, layer in chosen.items()}
+    converted: dict[str, str] = {}
+    left = {name: _not_followed(layer, shapes) for name, layer in chosen.items()}
+    for forward in forwards(ours, batch):
+        for layer, steps in layer_steps(forward.graph, forward.owner):
+            if layer in names and layer in shapes:
+                try:
+                    converted[names[layer]] = _replaced(forward, layer, steps, shapes, gates, bypass)
+                    left.pop(names[layer], None)
+                except InputError as reason:
+                    left[names[layer]] = str(reason)
+        if forward.edited:
+            ours = _put(ours, forward.owner, as_module(forward.owner, forward.graph))
+    differences = [difference(model, ours, batch, training) for training in (False, True)]
+    in_order = {name: converted[name] for name in chosen if name in converted}
+    return Conversion(ours, in_order, left, *differences)
+
+
+def _replaced(forward: Forward, layer: nn.Module, steps: list[fx.Node], shapes: Shapes, gates: str, bypass: str) -> str:
+    """Put a unit in the layer's place, and say what of. Raises InputError with the reason where there can be none."""
+    if len(steps) > 1:
+        raise InputError(f"called {len(steps)} times in one forward of {type(forward.owner).__name__}")
+    (step,) = steps
+    if any(node.op == "get_attr" and str(node.target).startswith(f"{step.target}.") for node in forward.graph.nodes):
+        raise InputError("its weights are read besides")
+    taken, given = shapes[layer]
+    group = group_of(step, forward.owner, len(given))
+    if not forward.editable:
+        group = group.until(lambda member: not forward.has_own_place(member.node))
+    if not group.members:
+        raise InputError(_nothing_behind(step, forward.owner))
+    formula = group.formula(layer)
+    unit = unit_around(layer, group, gates, bypass)
+    check_shapes(unit, taken, given)
+    forward.owner.set_submodule(str(step.target), unit)
+    for member in group.members:
+        forward.drop(member.node)
+    return formula
+
+
+def _nothing_behind(step: fx.Node, owner: nn.Module) -> str:
+    reading = readers(step)
+    if len(reading) != 1:
+        return f"{len(reading)} steps read its output"
+    (reader,) = reading
+    if reader.op == "call_module":
+        module = owner.get_submodule(str(reader.target))
+        behind = type(module).__name__
+        if hooked(module):
+            return f"{behind} behind it has hooks"
+    else:
+        behind = f"the end of {type(owner).__name__}'s forward" if reader.op == "output" else operation(reader)
+    return f"{behind} is behind it, no norm or activation that a unit takes"
+
+
+def _check_kinds(gates: str, bypass: str) -> None:
+    for what, kind, kinds in (("gates", gates, GATES), ("bypass", bypass, BYPASSES)):
+        if kind not in kinds:
+            raise InputError(f"unknown {what} {kind!r}; allowed: {', '.join(kinds)}")
+
+
+def _chosen(model: nn.Module, only: Choice) -> dict[str, nn.Module]:
+    """The layers by name, those in units left out."""
+    layers = {name: module for name, module in model.named_modules() if is_layer(module)}
+    outside = set(outside_units(model))
+    fits = only if callable(only) else lambda name, layer: fnmatchcase(name, only)
+    chosen = {name: layer for name, layer in layers.items() if layer in outside and fits(name, layer)}
+    if not chosen:
+        raise InputError(
+            f"only={only!r} chooses none of the {len(layers)} linear and convolution layers; their names: "
+            f"{', '.join(list(layers)[:10]) or 'none'}{', ...' if len(layers) > 10 else ''}"
+        )
+    return chosen
+
+
+def _not_followed(layer: nn.Module, shapes: Shapes) -> str:
+    called = "no forward that can be looked into calls it"
+    return called if layer in shapes else "the model does not call it on the batch"
+
+
+def _put(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
+    """The model with a module wherever another was."""
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):
+            if child is old:
+                setattr(parent, name, new)
+    return new if model is old else model

@@ -1,0 +1,69 @@
+"""Models run on a batch: what they give, and the shapes on the way."""
+
+import copy
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mgu.errors import InputError
+from mgu.torch.explain import evaluating
+from mgu.torch.follow import tensors
+
+#: What a layer took and what it gave.
+Shapes = Mapping[nn.Module, tuple[torch.Size, torch.Size]]
+
+
+def shapes_of(model: nn.Module, layers: Collection[nn.Module], batch: Any) -> Shapes:
+    """What each layer took and gave last as the model ran on the batch; layers that are not called are not in it."""
+    found: dict[nn.Module, tuple[torch.Size, torch.Size]] = {}
+
+    def listen(layer: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        if arguments:
+            found[layer] = arguments[0].shape, output.shape
+
+    with ExitStack() as hooks:
+        for layer in layers:
+            hooks.callback(layer.register_forward_hook(listen).remove)
+        run(model, batch)
+    return found
+
+
+def run(model: nn.Module, batch: Any, training: bool = False) -> list[Tensor]:
+    """The tensors that the model gives for the batch, in evaluation mode, or by a copy in training mode."""
+    running = _training(model) if training else model
+    with ExitStack() as modes, torch.no_grad():
+        if not training:
+            modes.enter_context(evaluating(model))
+        try:
+            if isinstance(batch, Mapping):
+                outputs = tensors(running(**batch))
+            else:
+                outputs = tensors(running(*batch) if isinstance(batch, tuple | list) else running(batch))
+        except Exception as error:  # whatever a model of someone's own raises
+            mode = "training" if training else "evaluation"
+            raise InputError(f"{type(model).__name__} does not run on the batch in {mode} mode: {error}") from error
+    if not outputs:
+        raise InputError(f"{type(model).__name__} gives no tensor for the batch; wrap it in a module that does")
+    return outputs
+
+
+def _training(model: nn.Module) -> nn.Module:
+    """A copy in training mode, but for dropout: what it draws differs with the order of numbers in memory."""
+    running = copy.deepcopy(model).train()
+    for module in running.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.eval()
+    return running
+
+
+def difference(model: nn.Module, ours: nn.Module, batch: Any, training: bool) -> float:
+    """The largest absolute difference of the two models' outputs; of the same random numbers."""
+    answers = []
+    for either in (model, ours):
+        with torch.random.fork_rng():
+            answers.append(run(either, batch, training))
+    pairs = zip(*answers, strict=True)
+    return max(((a.double() - b.double()).abs().max().item() for a, b in pairs if a.numel()), default=0.0)
