@@ -1,0 +1,173 @@
+"""The two estimators."""
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from torch import Tensor, nn
+
+from mgu.errors import InputError
+from mgu.sklearn.base import Array, BaseMGU
+from mgu.sklearn.rows import Floats, Rows
+from mgu.sklearn.tables import Scaling
+from mgu.sklearn.tasks import WeightedClassification, WeightedRegression
+from mgu.training.tasks import Classification, Regression, Task
+
+
+class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
+    """A classifier."""
+
+    _y_numeric = False
+
+    def __init__(
+        self,
+        *,
+        width: int | str = "auto",
+        depth: int = 2,
+        activation: str | nn.Module = "selu",
+        dropout: float = 0.0,
+        unit: Any = None,
+        learning_rate: float = 0.003,
+        weight_decay: float = 0.01,
+        batch_size: int | str = "auto",
+        max_iter: int = 200,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 30,
+        harden_after: float = 0.1,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(
+            width=width,
+            depth=depth,
+            activation=activation,
+            dropout=dropout,
+            unit=unit,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            harden_after=harden_after,
+            warm_start=warm_start,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit."""
+        return self._fit(X, y, sample_weight)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """One pass."""
+        return self._partial_fit(X, y, sample_weight, classes=classes)
+
+    def predict(self, X: Any) -> Array:
+        """The class of the highest probability of each row, (rows,)."""
+        outputs = self._outputs(X)
+        return np.asarray(self.classes_[outputs.argmax(axis=1)])
+
+    def predict_proba(self, X: Any) -> Floats:
+        """The probability of each class, (rows, classes) in the order of ``classes_``."""
+        outputs = self._outputs(X)
+        return np.asarray(torch.softmax(torch.from_numpy(outputs), dim=1).numpy())
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Its logarithm."""
+        outputs = self._outputs(X)
+        return np.asarray(torch.log_softmax(torch.from_numpy(outputs), dim=1).numpy())
+
+    def _task(self) -> Task:
+        return WeightedClassification(len(self.classes_))
+
+    def _plain_task(self) -> Task:
+        return Classification(len(self.classes_))
+
+    def _plain_targets(self, y: Any) -> Tensor:
+        return torch.from_numpy(self._numbers(np.asarray(y))).long()
+
+    def _learn_targets(self, y: Array, classes: Any = None) -> None:
+        check_classification_targets(y)
+        self.classes_ = np.unique(y if classes is None else np.asarray(classes))
+
+    def _learn_scale(self, rows: Rows) -> None:
+        """Classes have none."""
+
+    def _numbers(self, y: Array) -> Floats:
+        check_classification_targets(y)
+        known = np.isin(y, self.classes_)
+        if not known.all():
+            raise InputError(
+                f"y holds {y[~known][0]!r}, which is none of the classes that the estimator began with: "
+                f"{', '.join(map(repr, self.classes_.tolist()))}; name all of them in the first partial_fit"
+            )
+        return np.searchsorted(self.classes_, y).astype(np.float64)
+
+    def _scaled(self, numbers: Floats) -> Floats:
+        return numbers
+
+    def _weights(self, numbers: Floats, weight: Floats) -> Floats:
+        of_class = self._class_weights(np.bincount(numbers.astype(np.int64), weight, len(self.classes_)))
+        return weight * of_class[numbers.astype(np.int64)]
+
+    def _class_weights(self, totals: Floats) -> Floats:
+        """The weight of each class, of which there are ``totals``."""
+        if self.class_weight is None:
+            return np.ones(len(totals))
+        if self.class_weight == "balanced":
+            return totals.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1))
+        if not isinstance(self.class_weight, dict):
+            raise InputError(
+                f"class_weight must be None, 'balanced' or a dict from class to weight; {self.class_weight!r} was given"
+            )
+        return np.array([float(self.class_weight.get(label, 1.0)) for label in self.classes_.tolist()])
+
+
+class MGURegressor(RegressorMixin, BaseMGU):  # type: ignore[misc]
+    """A regressor."""
+
+    _y_numeric = True
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit."""
+        return self._fit(X, y, sample_weight)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """One pass."""
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X: Any) -> Floats:
+        """The quantity of each row, (rows,), in the unit of the targets."""
+        outputs = self._outputs(X)
+        return self.target_scaling_.undo(outputs[:, 0])
+
+    def _task(self) -> Task:
+        return WeightedRegression(float(self.target_scaling_.std))
+
+    def _plain_task(self) -> Task:
+        return Regression(float(self.target_scaling_.std))
+
+    def _plain_targets(self, y: Any) -> Tensor:
+        return torch.from_numpy(self._scaled(self._numbers(np.asarray(y))))
+
+    def _learn_targets(self, y: Array) -> None:
+        """What there is to know is the scale."""
+
+    def _learn_scale(self, rows: Rows) -> None:
+        self.target_scaling_ = Scaling.learned(rows.y, rows.weight)
+
+    def _numbers(self, y: Array) -> NDArray[np.float64]:
+        return y.astype(np.float64)
+
+    def _scaled(self, numbers: Floats) -> Floats:
+        return self.target_scaling_.apply(numbers)
+
+    def _weights(self, numbers: Floats, weight: Floats) -> Floats:
+        return weight

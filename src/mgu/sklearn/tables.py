@@ -1,0 +1,98 @@
+"""From a table to numbers that a network takes: gaps, categories and scales, as learned from the training rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
+from sklearn.utils.validation import validate_data
+
+from mgu.data.cells import kind
+from mgu.data.features import ROWS, NumberColumn, TableFeatures, read_cells
+from mgu.data.learning import learn_features
+from mgu.errors import InputError
+from mgu.sklearn.rows import Floats
+
+#: A table as it is read: numbers with NaN for gaps, (rows, columns), or a frame some columns of which are text.
+Table = NDArray[np.float64] | pd.DataFrame
+
+
+def read_table(estimator: Any, table: Any, *, reset: bool) -> Table:
+    """A table as the estimator takes it; ``reset`` notes the number and names of its columns, else they must agree.
+
+    Raises what scikit-learn raises for tables of another shape, sparse ones and infinite numbers, and InputError for
+    text that is in no frame.
+    """
+    if isinstance(table, pd.DataFrame) and not all(is_numeric_dtype(dtype) for dtype in table.dtypes):
+        validate_data(estimator, table, reset=reset, skip_check_array=True)
+        if not len(table):
+            raise InputError("the table has 0 rows; at least one is needed")
+        return table
+    try:
+        found: Table = validate_data(estimator, table, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
+    except ValueError as error:
+        if "could not convert string" in str(error):
+            raise InputError(
+                f"the table holds text that is no number ({error}); give a pandas DataFrame, whose columns of text "
+                "become categories"
+            ) from None
+        raise
+    return found
+
+
+def learn_table(table: Table) -> TableFeatures:
+    """What the columns become. Raises InputError, naming the column, as ``mgu.data.learning.learn_features`` does."""
+    if isinstance(table, np.ndarray):
+        return TableFeatures(tuple(_number(i, column) for i, column in enumerate(table.T)))
+    kinds = {str(name): kind(table.iloc[:, i], ROWS) for i, name in enumerate(table.columns)}
+    return learn_features(read_cells(table, kinds, ROWS), kinds, ROWS)
+
+
+def encode(features: TableFeatures, table: Table) -> Floats:
+    """The table as numbers without gaps, (rows, features)."""
+    if not isinstance(table, np.ndarray):
+        return features.transform(table).astype(np.float64)
+    columns = [column for column in features.columns if isinstance(column, NumberColumn)]
+    gaps = np.isnan(table)
+    filled = np.where(gaps, [column.median for column in columns], table)
+    return np.hstack([filled, gaps[:, [column.indicator for column in columns]]])
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Numbers standardised, (x - mean) / std, and back; ``mean`` and ``std`` are of the last axis's size."""
+
+    mean: Floats
+    std: Floats
+
+    @classmethod
+    def learned(cls, values: Floats, weight: Floats) -> "Scaling":
+        """That of the weighted rows, (rows, ...); the scale of what is constant is 1."""
+        mean = np.average(values, axis=0, weights=weight)
+        std = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weight))
+        return cls(mean, np.where(std > np.finfo(np.float64).eps * np.abs(mean), std, 1.0))
+
+    def apply(self, values: Floats) -> Floats:
+        return (values - self.mean) / self.std
+
+    def undo(self, values: Floats) -> Floats:
+        return values * self.std + self.mean
+
+    def to_json(self) -> dict[str, Any]:
+        """As what ``json`` can write."""
+        return {"mean": self.mean.tolist(), "std": self.std.tolist()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Scaling":
+        """What ``to_json`` gave."""
+        return cls(np.asarray(data["mean"], np.float64), np.asarray(data["std"], np.float64))
+
+
+def _number(index: int, values: Floats) -> NumberColumn:
+    present = values[~np.isnan(values)]
+    if not len(present):
+        raise InputError(f"column {index} is missing in all {len(values)} rows; drop it")
+    return NumberColumn(f"x{index}", float(np.median(present)), len(present) < len(values))
