@@ -3,7 +3,8 @@
 import copy
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -13,20 +14,25 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted
 from torch import Tensor, nn
 
+from mgu.data.features import CategoryColumn
 from mgu.diagnosis import Diagnosis
 from mgu.errors import InputError
 from mgu.hardening import Hardened
 from mgu.sklearn.parameters import architecture, check_parameters, recipe
 from mgu.sklearn.rows import Floats, Rows, distinct, hold_out
-from mgu.sklearn.tables import Scaling, encode, learn_table, read_table
+from mgu.sklearn.tables import Scaling, encode, has_text, learn_table, read_table
 from mgu.sklearn.tasks import labels
 from mgu.sklearn.training import answered, one_pass, train
 from mgu.torch import MultiGatedUnit, build_network, explain, harden
+from mgu.torch.norms import BatchNorm
 from mgu.training.learner import Setting
 from mgu.training.samples import Samples
 from mgu.training.tasks import Task
 
 Array = NDArray[Any]
+
+#: The weight of a new batch in batch norm's running statistics: of a small table there are few batches to learn from.
+MOMENTUM = 0.1
 
 
 class BaseMGU(BaseEstimator):  # type: ignore[misc]
@@ -88,6 +94,41 @@ class BaseMGU(BaseEstimator):  # type: ignore[misc]
         self.decisions_ = hardened.decisions
         return hardened
 
+    def new_network(self) -> nn.Module:
+        """A soft network for the rows and targets that the estimator was fitted on, with fresh weights."""
+        shape = (len(self.scaling_.mean),)
+        network = build_network(architecture(self), shape, self._task().outputs, **(self.unit or {}))
+        for module in network.modules():
+            if isinstance(module, BatchNorm):
+                module.momentum = MOMENTUM
+        return network
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the fitted estimator to a folder, and return it.
+
+        Its files are those of ``mgu.torch.save``, the plain network as weights, data and source, with the parameters
+        and what was learned of columns and targets in the card; and ``soft.safetensors``, the network with gates, for
+        ``explain``. Not saved is ``history_``. Raises InputError where the network is still soft, and for a parameter
+        or class labels that are no JSON data.
+        """
+        from mgu.sklearn.files import write_estimator
+
+        check_is_fitted(self, "network_")
+        if _is_soft(self.network_):
+            raise InputError("the network still has gates; call harden(X, y) before it is saved")
+        return write_estimator(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The estimator that ``save`` wrote to the folder, with the same predictions.
+
+        Nothing in the folder is run. Raises InputError where it holds something else, or files that are missing or
+        changed.
+        """
+        from mgu.sklearn.files import read_estimator
+
+        return cast(Self, read_estimator(cls, cls.__name__, folder))
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -132,7 +173,7 @@ class BaseMGU(BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, **targets: Any) -> Rows:
         """The distinct rows, standardised, with their weights; ``reset`` learns what the columns and targets become."""
-        table = read_table(self, X, reset=reset)
+        table = read_table(self, X, mixed=has_text(X) if reset else self._mixed, reset=reset)
         y = _check_y(y, y_numeric=self._y_numeric, estimator=self)
         check_consistent_length(table, y)
         weight = _check_sample_weight(sample_weight, table, dtype=np.float64, ensure_non_negative=True)
@@ -160,9 +201,7 @@ class BaseMGU(BaseEstimator):  # type: ignore[misc]
         torch.manual_seed(seed)
         if again:
             return copy.deepcopy(self.network_).float()
-        return build_network(
-            architecture(self), (len(self.scaling_.mean),), self._task().outputs, **(self.unit or {})
-        )
+        return self.new_network()
 
     def _answer_with(self, network: nn.Module) -> None:
         """Predict with a network from now on."""
@@ -180,10 +219,14 @@ class BaseMGU(BaseEstimator):  # type: ignore[misc]
             raise InputError("there is no soft network with gates here; fit the estimator")
         return self.soft_network_
 
+    @property
+    def _mixed(self) -> bool:
+        return any(isinstance(column, CategoryColumn) for column in self.features_.columns)
+
     def _inputs(self, X: Any) -> Tensor:
         """Any rows as the network takes them, (rows, features) float64."""
         check_is_fitted(self, "network_")
-        table = read_table(self, X, reset=False)
+        table = read_table(self, X, mixed=self._mixed, reset=False)
         return torch.from_numpy(self.scaling_.apply(encode(self.features_, table)))
 
     def _outputs(self, X: Any) -> Floats:

@@ -20,27 +20,36 @@ from mgu.sklearn.rows import Floats
 Table = NDArray[np.float64] | pd.DataFrame
 
 
-def read_table(estimator: Any, table: Any, *, reset: bool) -> Table:
-    """A table as the estimator takes it; ``reset`` notes the number and names of its columns, else they must agree.
+def has_text(table: Any) -> bool:
+    """Whether it is a frame with a column that is not of numbers."""
+    return isinstance(table, pd.DataFrame) and not all(is_numeric_dtype(dtype) for dtype in table.dtypes)
 
-    Raises what scikit-learn raises for tables of another shape, sparse ones and infinite numbers, and InputError for
-    text that is in no frame.
+
+def read_table(estimator: Any, table: Any, *, mixed: bool, reset: bool) -> Table:
+    """A table as the estimator takes it: numbers with NaN for gaps, or where ``mixed``, the frame itself.
+
+    ``reset`` notes the number and names of its columns, with which later tables must agree. Raises what scikit-learn
+    raises for tables of another shape or with other columns, sparse ones, and infinite numbers; and InputError for text
+    among numbers, and for what is no frame where one is needed.
     """
-    if isinstance(table, pd.DataFrame) and not all(is_numeric_dtype(dtype) for dtype in table.dtypes):
+    if mixed and not isinstance(table, pd.DataFrame):
+        raise InputError(
+            f"a {type(table).__name__} was given; the estimator was fitted on a pandas DataFrame with columns of text, "
+            "give one with the same columns"
+        )
+    if mixed:
         validate_data(estimator, table, reset=reset, skip_check_array=True)
-        if not len(table):
-            raise InputError("the table has 0 rows; at least one is needed")
         return table
     try:
-        found: Table = validate_data(estimator, table, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
+        numbers: Table = validate_data(estimator, table, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
     except ValueError as error:
         if "could not convert string" in str(error):
             raise InputError(
-                f"the table holds text that is no number ({error}); give a pandas DataFrame, whose columns of text "
-                "become categories"
+                f"there is text among the numbers ({error}); fit on a pandas DataFrame, whose columns of text become "
+                "categories"
             ) from None
         raise
-    return found
+    return numbers
 
 
 def learn_table(table: Table) -> TableFeatures:

@@ -42,7 +42,7 @@ class TableLearner(TorchLearner):
         decayed = [weight for weight in network.parameters() if id(weight) in kernels]
         others = [weight for weight in network.parameters() if id(weight) not in kernels]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr)
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
         first, total = done * len(self.batches), recipe.horizon * len(self.batches)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1, (first + step) / total)))
