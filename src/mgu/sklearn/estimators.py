@@ -31,12 +31,12 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
         dropout: float = 0.0,
         unit: Any = None,
         learning_rate: float = 0.003,
-        weight_decay: float = 0.01,
+        weight_decay: float = 0.1,
         batch_size: int | str = "auto",
-        max_iter: int = 200,
+        max_iter: int = 100,
         early_stopping: bool = True,
         validation_fraction: float = 0.15,
-        n_iter_no_change: int = 30,
+        n_iter_no_change: int = 20,
         harden_after: float = 0.1,
         class_weight: Any = None,
         warm_start: bool = False,
@@ -105,7 +105,7 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
         known = np.isin(y, self.classes_)
         if not known.all():
             raise InputError(
-                f"y holds {y[~known][0]!r}, which is none of the classes that the estimator began with: "
+                f"y holds {y[~known].tolist()[0]!r}, which is none of the classes that the estimator began with: "
                 f"{', '.join(map(repr, self.classes_.tolist()))}; name all of them in the first partial_fit"
             )
         return np.searchsorted(self.classes_, y).astype(np.float64)

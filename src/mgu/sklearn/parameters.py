@@ -50,8 +50,8 @@ def width_of(estimator: Any) -> int:
 
 
 def batch_size_of(estimator: Any, rows: int) -> int:
-    """The rows in a batch; "auto" is about 16 batches an epoch, of 16 to 256 rows."""
-    return min(256, max(16, rows // 16)) if estimator.batch_size == AUTO else int(estimator.batch_size)
+    """The rows in a batch; "auto" is about 16 batches an epoch, of 32 to 256 rows."""
+    return min(256, max(32, rows // 16)) if estimator.batch_size == AUTO else int(estimator.batch_size)
 
 
 def architecture(estimator: Any) -> Architecture:
