@@ -6,7 +6,8 @@ The tables are scikit-learn's bundled ones, and each NAME.csv of CSV_FOLDER, who
 where it holds more than 20 different numbers. Each model is fitted on 4 of 5 parts and scored on the fifth, accuracy or
 R², over 3 seeds, which are those of the parts too. The MLP's hidden sizes are chosen by GridSearchCV, 3 parts, on
 each training part, on standardised numbers; boosting has its defaults. Each score is a line of OUT_FOLDER/scores.csv as
-soon as it is there; started again, those are left out. Printed, and written to OUT_FOLDER/table.md, is the table; seconds are of processor time.
+soon as it is there; started again, those are left out. Printed, and written to
+OUT_FOLDER/table.md, is the table; seconds are of processor time.
 """
 
 import csv
@@ -90,19 +91,19 @@ def is_quantity(y: Any) -> bool:
 
 def scores(name: str, table: Table, seed: int, done: set[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
     """A row for each part and model that is not done."""
-    X, y = table
+    x, y = table
     regression = is_quantity(y)
     parts = (KFold if regression else StratifiedKFold)(PARTS, shuffle=True, random_state=seed)
-    for part, (train, test) in enumerate(parts.split(X, y)):
+    for part, (train, test) in enumerate(parts.split(x, y)):
         for model, make in MODELS.items():
             if (name, str(seed), str(part), model) in done:
                 continue
             begun = time.process_time()
-            estimator = make(regression, seed).fit(X.iloc[train], y[train])
+            estimator = make(regression, seed).fit(x.iloc[train], y[train])
             fit_s = time.process_time() - begun
-            score = estimator.score(X.iloc[test], y[test])
+            score = estimator.score(x.iloc[test], y[test])
             task = "R²" if regression else "accuracy"
-            yield dict(zip(COLUMNS, (name, *X.shape, task, seed, part, model, score, fit_s), strict=True))
+            yield dict(zip(COLUMNS, (name, *x.shape, task, seed, part, model, score, fit_s), strict=True))
 
 
 def table_of(rows: list[dict[str, str]]) -> str:
@@ -123,14 +124,18 @@ def table_of(rows: list[dict[str, str]]) -> str:
             + f", {fmean(float(row['fit_s']) for row in own if row['model'] == model):.2f} s"
             for model in MODELS
         ]
-        lines.append(f"| {name} | {own[0]['rows']}, {own[0]['features']} | {own[0]['task']} | " + " | ".join(cells) + " |")
+        lines.append(
+            f"| {name} | {own[0]['rows']}, {own[0]['features']} | {own[0]['task']} | " + " | ".join(cells) + " |"
+        )
     mean_ranks = " | ".join(f"{fmean(found):.2f}" if found else "" for found in ranks.values())
     return "\n".join([*lines, f"| mean rank | | | {mean_ranks} |"])
 
 
 def seed_means(rows: list[dict[str, str]], model: str) -> list[float]:
     own = [row for row in rows if row["model"] == model]
-    return [fmean(float(row["score"]) for row in own if row["seed"] == seed) for seed in sorted({r["seed"] for r in own})]
+    return [
+        fmean(float(row["score"]) for row in own if row["seed"] == seed) for seed in sorted({r["seed"] for r in own})
+    ]
 
 
 def read(path: Path) -> list[dict[str, str]]:

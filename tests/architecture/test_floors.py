@@ -31,6 +31,7 @@ FLOORS = {
     "report": 3,
     "progress": 4,
     "saving": 4,
+    "sklearn": 4,
     "comparison": 5,
     "cli": 6,
     "__main__": 6,
@@ -46,6 +47,7 @@ NEIGHBOURS = {
     ("spaces", "wiring"),
 }
 NEIGHBOURS |= {
+    ("__init__", "sklearn"),  # once it is asked for
     ("report", "study"),
     ("rivals", "study"),
     ("report", "rivals"),

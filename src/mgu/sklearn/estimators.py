@@ -10,7 +10,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor, nn
 
 from mgu.errors import InputError
-from mgu.sklearn.base import Array, BaseMGU
+from mgu.sklearn.base import BaseMGU
+from mgu.sklearn.fitting import Array
 from mgu.sklearn.rows import Floats, Rows
 from mgu.sklearn.tables import Scaling
 from mgu.sklearn.tasks import WeightedClassification, WeightedRegression
@@ -18,7 +19,31 @@ from mgu.training.tasks import Classification, Regression, Task
 
 
 class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
-    """A classifier."""
+    """A classifier: a stack of MultiGatedUnits over linear layers, hardened early and trained on as a plain network.
+
+    Columns are standardised. Gaps become the column's median, with an indicator beside; the text columns of a pandas
+    DataFrame become categories (``mgu.data.features``). Of every ``1 / validation_fraction`` rows, in the order of
+    their targets, one is held out. By AdamW, with a learning rate that falls to 0 in half a cosine, the soft network is
+    trained for a share ``harden_after`` of the epochs; its gates are decided by the loss on held-out rows; the plain
+    network is trained for the rest, until that loss has not fallen for ``n_iter_no_change`` epochs. The weights of the
+    best epoch answer.
+
+    Equal rows are one row with the sum of their weights, and rows are put into an order of their own: a weight of 2 is
+    the same as the row twice, and the order of the rows is of no matter.
+
+    ``width`` is that of each of ``depth`` units, "auto" 64; ``activation`` and ``unit`` are MultiGatedUnit's;
+    ``dropout`` is before the readout; ``weight_decay`` is of the layers' kernels. ``batch_size`` "auto" is a
+    sixteenth of the rows, from 32 to 256. ``early_stopping=False`` learns from all rows, for ``max_iter`` epochs, and
+    decides gates and best epoch by them too. ``harden_after=0`` leaves the network soft. ``class_weight`` is a dict,
+    "balanced" (the rows' weight / (classes * the weight of the class)) or None. ``warm_start`` begins a fit with the
+    network of the last one, and its columns and classes. ``random_state`` is as everywhere in scikit-learn.
+
+    After a fit there are ``classes_``, ``network_`` (a plain ``torch.nn.Module`` in 64 bits, from standardised features
+    to logits), ``soft_network_`` (as it was hardened), ``decisions_``, ``history_`` (scores in it are negative losses),
+    ``n_iter_``, ``features_``, ``scaling_``, ``n_features_in_`` and, for tables with names, ``feature_names_in_``.
+
+    Source: Damian & Piciu 2020, for the unit; Loshchilov & Hutter 2017 and 2019, for the training.
+    """
 
     _y_numeric = False
 
@@ -62,11 +87,21 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
         self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit."""
+        """Fit, and return the estimator. X (rows, columns), y (rows,), sample_weight (rows,), at least 0, or None.
+
+        Raises InputError for a parameter out of range, for a column that cannot be learned from, by its name, for text
+        that is in no DataFrame, and for a loss that is no longer finite; and what scikit-learn raises for X, y and
+        weights of the wrong shape, for sparse and for infinite X.
+        """
         return self._fit(X, y, sample_weight)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """One pass."""
+        """Train for one pass over these rows, with a constant learning rate, and return the estimator.
+
+        Columns, scales and classes are learned from the first call, in which ``classes`` names all that will come; None
+        is those of its rows. The network is soft until ``harden`` is called, or plain where ``fit`` came before.
+        Raises what ``fit`` raises, and InputError for other classes.
+        """
         return self._partial_fit(X, y, sample_weight, classes=classes)
 
     def predict(self, X: Any) -> Array:
@@ -93,7 +128,7 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
     def _plain_targets(self, y: Any) -> Tensor:
         return torch.from_numpy(self._numbers(np.asarray(y))).long()
 
-    def _learn_targets(self, y: Array, classes: Any = None) -> None:
+    def _learn_targets(self, y: Array, classes: Any) -> None:
         check_classification_targets(y)
         self.classes_ = np.unique(y if classes is None else np.asarray(classes))
 
@@ -114,15 +149,17 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
         return numbers
 
     def _weights(self, numbers: Floats, weight: Floats) -> Floats:
-        of_class = self._class_weights(np.bincount(numbers.astype(np.int64), weight, len(self.classes_)))
-        return weight * of_class[numbers.astype(np.int64)]
+        of_row = numbers.astype(np.int64)
+        totals = np.bincount(of_row, weight, len(self.classes_)).astype(np.float64)
+        return weight * self._class_weights(totals)[of_row]
 
     def _class_weights(self, totals: Floats) -> Floats:
         """The weight of each class, of which there are ``totals``."""
         if self.class_weight is None:
             return np.ones(len(totals))
         if self.class_weight == "balanced":
-            return totals.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1))
+            balanced: Floats = totals.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1))
+            return balanced
         if not isinstance(self.class_weight, dict):
             raise InputError(
                 f"class_weight must be None, 'balanced' or a dict from class to weight; {self.class_weight!r} was given"
@@ -131,16 +168,28 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
 
 
 class MGURegressor(RegressorMixin, BaseMGU):  # type: ignore[misc]
-    """A regressor."""
+    """A regressor of one quantity: as ``MGUClassifier``, by the mean squared error of the standardised target.
+
+    After a fit there is ``target_scaling_`` in place of ``classes_``; ``network_`` gives the standardised target.
+    """
 
     _y_numeric = True
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit."""
+        """Fit, and return the estimator. X (rows, columns), y (rows,), sample_weight (rows,), at least 0, or None.
+
+        Raises InputError for a parameter out of range, for a column that cannot be learned from, by its name, for text
+        that is in no DataFrame, and for a loss that is no longer finite; and what scikit-learn raises for X, y and
+        weights of the wrong shape, for sparse and for infinite X.
+        """
         return self._fit(X, y, sample_weight)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One pass."""
+        """Train for one pass over these rows, with a constant learning rate, and return the estimator.
+
+        Columns and scales are learned from the first call. The network is soft until ``harden`` is called, or plain
+        where ``fit`` came before. Raises what ``fit`` raises.
+        """
         return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X: Any) -> Floats:
@@ -157,8 +206,8 @@ class MGURegressor(RegressorMixin, BaseMGU):  # type: ignore[misc]
     def _plain_targets(self, y: Any) -> Tensor:
         return torch.from_numpy(self._scaled(self._numbers(np.asarray(y))))
 
-    def _learn_targets(self, y: Array) -> None:
-        """What there is to know is the scale."""
+    def _learn_targets(self, y: Array, classes: Any) -> None:
+        """There are none."""
 
     def _learn_scale(self, rows: Rows) -> None:
         self.target_scaling_ = Scaling.learned(rows.y, rows.weight)

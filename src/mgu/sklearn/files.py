@@ -10,10 +10,11 @@ import numpy as np
 from mgu.data.features import TableFeatures
 from mgu.errors import InputError
 from mgu.history import Decision
-from mgu.sklearn.base import Array, BaseMGU
+from mgu.sklearn.base import BaseMGU
+from mgu.sklearn.fitting import Array
 from mgu.sklearn.tables import Scaling
-from mgu.torch import load_weights, read_card, save_weights
 from mgu.torch import load as load_network
+from mgu.torch import load_weights, read_card, save_weights
 from mgu.torch import save as save_network
 
 #: The weights of the network with gates, beside the files of the plain one.
@@ -76,8 +77,8 @@ def _plain(name: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise InputError(
-        f"{name} is a {type(value).__name__}, which cannot be saved; allowed: numbers, text, None, and lists and dicts of "
-        f"them. set_params({name}=...) changes it without another fit"
+        f"{name} is a {type(value).__name__}, which cannot be saved; allowed: numbers, text, None, and lists and dicts "
+        f"of them. set_params({name}=...) changes it without another fit"
     )
 
 

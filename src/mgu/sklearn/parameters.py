@@ -1,36 +1,43 @@
 """The estimators' parameters: what is allowed, and the sizes that "auto" stands for."""
 
 from collections.abc import Callable, Mapping
-from math import inf, isfinite
-from numbers import Integral, Real
+from math import inf, nextafter
 from typing import Any
+
+import numpy as np
 
 from mgu.errors import InputError
 from mgu.layouts import Layout
-from mgu.spaces import Architecture
 from mgu.sklearn.training import TableRecipe
+from mgu.spaces import Architecture
 
 AUTO = "auto"
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
 
 
-def _number(low: float, high: float, *, positive: bool = False) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, Real) and isfinite(value) and low <= value < high and (value > 0 or not positive)
+def _number(least: float, below: float) -> Callable[[Any], bool]:
+    def allows(value: Any) -> bool:
+        return isinstance(value, int | float | np.integer | np.floating) and bool(least <= value < below)
 
+    return allows
+
+
+#: The smallest number above 0, and the smallest above one half.
+POSITIVE, ABOVE_HALF = nextafter(0, 1), nextafter(0.5, 1)
 
 #: By parameter, whether a value is allowed, and which are, in words.
 ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "width": (lambda value: value == AUTO or _whole(value), "'auto' or a whole number of at least 1"),
     "depth": (_whole, "a whole number of at least 1"),
     "dropout": (_number(0, 1), "a number from 0 to below 1"),
-    "learning_rate": (_number(0, inf, positive=True), "a number above 0"),
+    "learning_rate": (_number(POSITIVE, inf), "a number above 0"),
     "weight_decay": (_number(0, inf), "a number of at least 0"),
     "batch_size": (lambda value: value == AUTO or _whole(value), "'auto' or a whole number of at least 1"),
     "max_iter": (_whole, "a whole number of at least 1"),
-    "validation_fraction": (_number(0, 0.5 + 1e-9, positive=True), "a number above 0, up to 0.5"),
+    "validation_fraction": (_number(POSITIVE, ABOVE_HALF), "a number above 0, up to 0.5"),
     "n_iter_no_change": (_whole, "a whole number of at least 1"),
     "harden_after": (_number(0, 1), "a share of the epochs, 0 to below 1"),
 }

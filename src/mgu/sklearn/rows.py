@@ -30,7 +30,8 @@ def distinct(x: Floats, y: Floats, weight: Floats) -> Rows:
     So a row of weight 2 is two rows, their order is of no matter, and no row is both learned from and held out.
     """
     found, inverse = np.unique(np.column_stack([x, y])[weight > 0] + 0.0, axis=0, return_inverse=True)
-    return Rows(found[:, :-1], found[:, -1], np.bincount(inverse.ravel(), weight[weight > 0], len(found)))
+    total: Floats = np.bincount(inverse.ravel(), weight[weight > 0], len(found)).astype(np.float64)
+    return Rows(found[:, :-1], found[:, -1], total)
 
 
 def hold_out(y: Floats, share: float, classes: int, seed: int) -> NDArray[np.bool_]:

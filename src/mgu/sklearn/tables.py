@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def read_table(estimator: Any, table: Any, *, mixed: bool, reset: bool) -> Table
         )
     if mixed:
         validate_data(estimator, table, reset=reset, skip_check_array=True)
-        return table
+        return cast(pd.DataFrame, table)
     try:
         numbers: Table = validate_data(estimator, table, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
     except ValueError as error:

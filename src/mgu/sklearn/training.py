@@ -65,7 +65,8 @@ def train(network: nn.Module, train: Samples, validation: Samples, setting: Sett
     and restore the best epoch's weights.
 
     Where there are ``soft_epochs``, the network is a soft one: it is trained for so many, a plain network is made of it
-    by its loss on validation samples, and that is trained for the rest. Raises InputError for a loss that is not finite.
+    by its loss on validation samples, and that is trained for the rest. Raises InputError for a loss that is not
+    finite.
     """
     if not soft_epochs:
         return Trained(network, None, (), _solved(network, train, validation, setting, setting.recipe.epochs))
