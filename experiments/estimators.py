@@ -36,7 +36,7 @@ from mgu.files import write_whole
 COLUMNS = ("set", "rows", "features", "task", "seed", "part", "model", "score", "fit_s")
 BUNDLED = ("iris", "wine", "breast_cancer", "diabetes", "digits")
 SEEDS, PARTS, SEARCH_PARTS = 3, 5, 3
-HIDDEN = [(32,), (64,), (128,), (32, 32), (64, 64), (128, 128)]
+HIDDEN = [(32,), (128,), (32, 32), (128, 128)]
 #: More different numbers than this are a quantity.
 MAX_CLASSES = 20
 
@@ -53,7 +53,7 @@ def tuned_mlp(regression: bool, seed: int) -> Any:
     prepared = make_column_transformer(
         (numbers, make_column_selector(dtype_include="number")), (words, make_column_selector(dtype_exclude="number"))
     )
-    mlp = (MLPRegressor if regression else MLPClassifier)(random_state=seed, max_iter=500)
+    mlp = (MLPRegressor if regression else MLPClassifier)(random_state=seed, max_iter=300)
     name = type(mlp).__name__.lower()
     return GridSearchCV(make_pipeline(prepared, mlp), {f"{name}__hidden_layer_sizes": HIDDEN}, cv=SEARCH_PARTS)
 

@@ -176,7 +176,7 @@ def test_parameters_out_of_range(iris, parameters, words):
 
 
 def test_it_is_searched_in_a_pipeline(iris):
-    pipeline = make_pipeline(StandardScaler(), MGUClassifier(**QUICK))
+    pipeline = make_pipeline(StandardScaler(), MGUClassifier(**{**QUICK, "learning_rate": 0.01}))
     search = GridSearchCV(pipeline, {"mguclassifier__depth": [1, 2]}, cv=2, error_score="raise").fit(*iris)
     assert search.best_score_ > 0.8
     assert clone(search.best_estimator_).get_params()["mguclassifier__width"] == 8

@@ -31,16 +31,18 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
     Equal rows are one row with the sum of their weights, and rows are put into an order of their own: a weight of 2 is
     the same as the row twice, and the order of the rows is of no matter.
 
-    ``width`` is that of each of ``depth`` units, "auto" 64; ``activation`` and ``unit`` are MultiGatedUnit's;
-    ``dropout`` is before the readout; ``weight_decay`` is of the layers' kernels. ``batch_size`` "auto" is a
-    sixteenth of the rows, from 32 to 256. ``early_stopping=False`` learns from all rows, for ``max_iter`` epochs, and
-    decides gates and best epoch by them too. ``harden_after=0`` leaves the network soft. ``class_weight`` is a dict,
-    "balanced" (the rows' weight / (classes * the weight of the class)) or None. ``warm_start`` begins a fit with the
-    network of the last one, and its columns and classes. ``random_state`` is as everywhere in scikit-learn.
+    ``width`` is that of each of ``depth`` units, "auto" the power of two nearest to 1.5 sqrt(rows), from 32 to 256.
+    ``activation`` and ``unit``, a dict of further options, are MultiGatedUnit's; ``dropout`` is before the readout;
+    ``weight_decay`` is of the layers' kernels. ``batch_size`` "auto" is a sixteenth of the rows, from 32 to 256.
+    ``early_stopping=False`` learns from all rows, for ``max_iter`` epochs, and decides gates and best epoch by them
+    too. ``harden_after=0`` leaves the network soft. ``class_weight`` is a dict, "balanced" (the rows' weight /
+    (classes * the weight of the class)) or None. ``warm_start`` begins a fit with the network of the last one, and its
+    columns and classes. ``random_state`` is as everywhere in scikit-learn.
 
     After a fit there are ``classes_``, ``network_`` (a plain ``torch.nn.Module`` in 64 bits, from standardised features
     to logits), ``soft_network_`` (as it was hardened), ``decisions_``, ``history_`` (scores in it are negative losses),
-    ``n_iter_``, ``features_``, ``scaling_``, ``n_features_in_`` and, for tables with names, ``feature_names_in_``.
+    ``n_iter_``, ``width_``, ``features_``, ``scaling_``, ``n_features_in_`` and, for tables with names,
+    ``feature_names_in_``.
 
     Source: Damian & Piciu 2020, for the unit; Loshchilov & Hutter 2017 and 2019, for the training.
     """

@@ -93,6 +93,7 @@ FITTED: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "n_features_in_": (int, int),
     "feature_names_in_": (lambda names: names.tolist(), lambda names: np.array(names, dtype=object)),
     "n_iter_": (int, int),
+    "width_": (int, int),
     "features_": (TableFeatures.to_json, TableFeatures.from_json),
     "scaling_": (Scaling.to_json, Scaling.from_json),
     "target_scaling_": (Scaling.to_json, Scaling.from_json),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mgu.data.features import CategoryColumn
 from mgu.errors import InputError
-from mgu.sklearn.parameters import architecture, check_parameters, recipe
+from mgu.sklearn.parameters import architecture, check_parameters, recipe, width_of
 from mgu.sklearn.rows import Floats, Rows, distinct, hold_out
 from mgu.sklearn.tables import Scaling, encode, has_text, learn_table, read_table
 from mgu.sklearn.tasks import labels
@@ -37,7 +37,7 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
     def new_network(self) -> nn.Module:
         """A soft network for the rows and targets that the estimator was fitted on, with fresh weights."""
         shape = (len(self.scaling_.mean),)
-        network = build_network(architecture(self), shape, self._task().outputs, **(self.unit or {}))
+        network = build_network(architecture(self, self.width_), shape, self._task().outputs, **(self.unit or {}))
         for module in network.modules():
             if isinstance(module, BatchNorm):
                 module.momentum = MOMENTUM
@@ -102,6 +102,7 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         _check_weight(weight)
         rows = distinct(encode(self.features_, table), numbers, weight)
         if reset:
+            self.width_ = width_of(self, len(rows))
             self.scaling_ = Scaling.learned(rows.x, rows.weight)
             self._learn_scale(rows)
         return Rows(self.scaling_.apply(rows.x), self._scaled(rows.y), rows.weight)

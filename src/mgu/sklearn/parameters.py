@@ -1,7 +1,7 @@
 """The estimators' parameters: what is allowed, and the sizes that "auto" stands for."""
 
 from collections.abc import Callable, Mapping
-from math import inf, nextafter
+from math import inf, log2, nextafter, sqrt
 from typing import Any
 
 import numpy as np
@@ -51,9 +51,11 @@ def check_parameters(estimator: Any) -> None:
             raise InputError(f"{name} must be {words}; {value!r} was given")
 
 
-def width_of(estimator: Any) -> int:
-    """The units' width; "auto" is 64."""
-    return 64 if estimator.width == AUTO else int(estimator.width)
+def width_of(estimator: Any, rows: int) -> int:
+    """The units' width; "auto" is the power of two nearest to 1.5 sqrt(rows), from 32 to 256."""
+    if estimator.width != AUTO:
+        return int(estimator.width)
+    return int(min(256, max(32, 2 ** round(log2(1.5 * sqrt(rows))))))
 
 
 def batch_size_of(estimator: Any, rows: int) -> int:
@@ -61,9 +63,9 @@ def batch_size_of(estimator: Any, rows: int) -> int:
     return min(256, max(32, rows // 16)) if estimator.batch_size == AUTO else int(estimator.batch_size)
 
 
-def architecture(estimator: Any) -> Architecture:
+def architecture(estimator: Any, width: int) -> Architecture:
     """``depth`` MultiGatedUnits over linear layers of one width, dropout, and a readout."""
-    layout, width = Layout(int(estimator.depth), 0, 1, inf, 1), width_of(estimator)
+    layout = Layout(int(estimator.depth), 0, 1, inf, 1)
     return Architecture(
         layout,
         activation=estimator.activation,
