@@ -153,8 +153,8 @@ def main(out: Path, folder: Path | None) -> None:
         writer = csv.DictWriter(file, COLUMNS)
         if not done:
             writer.writeheader()
-        for seed in range(SEEDS):
-            for name, table in tables(folder):
+        for name, table in tables(folder):
+            for seed in range(SEEDS):
                 for row in scores(name, table, seed, done):
                     writer.writerow(row)
                     file.flush()
