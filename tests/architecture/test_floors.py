@@ -32,6 +32,7 @@ FLOORS = {
     "report": 3,
     "progress": 4,
     "saving": 4,
+    "sklearn": 4,
     "comparison": 5,
     "model": 5,
     "cli": 6,
@@ -48,6 +49,7 @@ NEIGHBOURS = {
     ("spaces", "wiring"),
 }
 NEIGHBOURS |= {
+    ("__init__", "sklearn"),  # once it is asked for
     ("report", "study"),
     ("rivals", "study"),
     ("report", "rivals"),

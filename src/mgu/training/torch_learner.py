@@ -38,7 +38,7 @@ class TorchLearner:
         self.task, self.recipe = setting.task, setting.recipe
         self.forward: Callable[[Tensor], Tensor] = network
         self.batches = Shuffled(samples, self.recipe.batch_size, torch.Generator().manual_seed(setting.seed))
-        self.optimizer = torch.optim.NAdam(network.parameters(), lr=self.recipe.lr, eps=1e-7)
+        self.optimizer: torch.optim.Optimizer = torch.optim.NAdam(network.parameters(), lr=self.recipe.lr, eps=1e-7)
         steps = done * len(self.batches)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: 1 / (1 + self.recipe.step_decay * (steps + step))
