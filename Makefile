@@ -23,6 +23,7 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/keras_steps.py
+	$(BIN)/python benchmarks/imports.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,12 +1,11 @@
 """One training run instead of a grid search: networks that learn their own norms, residuals and depth."""
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mgu.sklearn import MGUClassifier, MGURegressor
 
-__version__ = version("mgu")
+__version__ = "0.1.0"
 __all__ = ["MGUClassifier", "MGURegressor", "__version__"]
 
 
