@@ -263,7 +263,7 @@ def test_each_layer_that_stays_is_named_with_its_reason():
         "0.twice": "called 2 times in one forward of Odd",
         "0.both": "2 steps read its output",
         "0.group": f"GroupNorm is behind it, {behind}",
-        "0.tied": "its weights are read besides",
+        "0.tied": "its weight is read besides",
         "0.inner": f"BatchNorm1d is behind it, {behind}",
         "0.gate": f"sigmoid is behind it, {behind}",
         "0.unused": "the model does not call it on the batch",

@@ -8,6 +8,7 @@ from typing import Any, Self
 from torch import Tensor, fx, nn
 
 from mgu.torch.adopt import FUNCTIONS, adopted_norm, fresh_activation, is_activation
+from mgu.torch.explain import evaluating
 from mgu.torch.fused import hooked
 from mgu.torch.layers import ConvNd
 from mgu.torch.norms import BatchNorm, LayerNorm
@@ -87,11 +88,13 @@ def group_of(layer: fx.Node, owner: nn.Module, rank: int) -> Group:
     """What follows the layer, whose outputs have ``rank`` axes; without members where nothing does that a unit has."""
     module: Any = owner.get_submodule(str(layer.target))
     own_axis = -1 if isinstance(module, nn.Linear) else 1
+    with evaluating(module):  # in training, reading some weights, such as spectral norm's, changes them
+        weight = module.weight
     members: list[Member] = []
     for node, axis in _behind(layer, owner, own_axis, rank):
         if node.op == "call_module" and hooked(owner.get_submodule(str(node.target))):
             break  # whoever listens to it would hear no more
-        found = _activation(node, owner) or _norm(node, owner, module.weight, axis, rank, own_axis)
+        found = _activation(node, owner) or _norm(node, owner, weight, axis, rank, own_axis)
         if found is None or any(found.is_norm == member.is_norm for member in members):
             break
         members.append(found)
