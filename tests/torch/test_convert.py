@@ -419,26 +419,6 @@ def test_explaining_sharpening_and_hardening_follow_training():
     fine_tune(hardened.model, samples, epochs=1)
 
 
-def test_transformers_models():
-    transformers = pytest.importorskip("transformers")
-    torch.manual_seed(0)
-    resnet = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
-    convnext = transformers.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
-    for model in (transformers.ResNetModel(resnet), transformers.ConvNextModel(convnext)):
-        converted = convert(lived_in(model), {"pixel_values": torch.randn(2, 3, 64, 64)})
-        assert len(converted.converted) >= 5
-        assert max(converted.largest_difference, converted.training_difference) < 1e-5
-
-
-@pytest.mark.parametrize("name", ["resnet18", "convnext_atto"])
-def test_timm_models(name):
-    timm = pytest.importorskip("timm")
-    torch.manual_seed(0)
-    converted = convert(lived_in(timm.create_model(name)), torch.randn(2, 3, 64, 64))
-    assert len(converted.converted) >= 10
-    assert max(converted.largest_difference, converted.training_difference) < 1e-4
-
-
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("kind", GATES)
 def test_a_units_reach_stretches_its_gates(kind, training):

@@ -138,8 +138,8 @@ def _replaced(
     check_apart(unit, read)
     keep(unit, read)
     forward.put(step, unit)
-    for member in group.members:
-        forward.drop(member.node)
+    for node in dict.fromkeys(member.node for member in group.members):
+        forward.drop(node)
     return formula
 
 
