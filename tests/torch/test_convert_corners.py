@@ -161,6 +161,12 @@ def test_a_block_that_others_read_keeps_that_or_stays():
     assert copy.deepcopy(converted.model).a.width == 6
 
 
+def test_a_norm_that_others_read_stays():
+    model = Model(lambda self, x: self.norm(self.layer(x)) + self.norm.eps, layer=nn.Linear(5, 6), norm=nn.LayerNorm(6))
+    left = same(model, torch.randn(3, 5)).left
+    assert left == {"layer": "the eps of LayerNorm behind it is read besides"}
+
+
 class Scaled(nn.Linear):
     def forward(self, x, scale=1.0):
         return scale * super().forward(x)

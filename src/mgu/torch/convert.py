@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-import torch
 from torch import fx, nn
 
 from mgu.errors import InputError
@@ -97,8 +96,7 @@ def convert(
     for forward, layer, steps in calls:
         if layer in names and layer in shapes:
             try:
-                read = constants(layer, seen.reads[layer])
-                converted[names[layer]] = _replaced(forward, layer, steps, read, shapes[layer], gates, bypass)
+                converted[names[layer]] = _replaced(forward, layer, steps, shapes, gates, bypass)
                 del left[names[layer]]
             except InputError as reason:
                 left[names[layer]] = str(reason)
@@ -110,28 +108,20 @@ def convert(
     return Conversion(ours, in_order, left, *differences)
 
 
-def _replaced(
-    forward: Forward,
-    layer: nn.Module,
-    steps: list[fx.Node],
-    read: Mapping[str, Any],
-    shapes: tuple[torch.Size, torch.Size],
-    gates: str,
-    bypass: str,
-) -> str:
-    """Put a unit in the layer's place, with what others ``read`` of that, and say what of. Raises InputError with the
+def _replaced(forward: Forward, layer: nn.Module, steps: list[fx.Node], shapes: Shapes, gates: str, bypass: str) -> str:
+    """Put a unit in the layer's place, with what others read of that, and say what of. Raises InputError with the
     reason where there can be none."""
+    read = constants(layer, forward.seen.reads[layer])
     if forward.calls[layer] > 1:
         raise InputError(_called_often(forward, len(steps), forward.calls[layer]))
     (step,) = steps
     if len(step.args) != 1 or step.kwargs:
         raise InputError("it is called with more than its input")
-    taken, given = shapes
+    taken, given = shapes[layer]
     group = group_of(step, forward.owner, len(given))
-    if not forward.editable:
-        group = group.until(lambda member: not forward.has_own_place(member.node))
+    group = group.until(lambda member: not forward.may_drop(member.node))
     if not group.members:
-        raise InputError(_nothing_behind(step, forward.owner))
+        raise InputError(_nothing_behind(step, forward))
     formula = group.formula(layer)
     unit = unit_around(layer, group, gates, bypass)
     check_shapes(unit, taken, given)
@@ -148,18 +138,20 @@ def _called_often(forward: Forward, here: int, calls: int) -> str:
     return f"called {calls} times in {place}"
 
 
-def _nothing_behind(step: fx.Node, owner: nn.Module) -> str:
+def _nothing_behind(step: fx.Node, forward: Forward) -> str:
     reading = readers(step)
     if len(reading) != 1:
         return f"{len(reading)} steps read its output"
     (reader,) = reading
     if reader.op == "call_module":
-        module = owner.get_submodule(str(reader.target))
+        module = forward.module(reader)
         behind = type(module).__name__
         if hooked(module):
             return f"{behind} behind it has hooks"
+        if names := forward.seen.reads[module]:
+            return f"the {', '.join(sorted(names))} of {behind} behind it is read besides"
     else:
-        behind = f"the end of {type(owner).__name__}'s forward" if reader.op == "output" else operation(reader)
+        behind = f"the end of {type(forward.owner).__name__}'s forward" if reader.op == "output" else operation(reader)
     return f"{behind} is behind it, no norm or activation that a unit takes"
 
 

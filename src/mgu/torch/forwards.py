@@ -18,27 +18,37 @@ from mgu.torch.unit import MultiGatedUnit
 class Forward:
     """A module, what its forward does, and whether that graph may take the forward's place, or has to.
 
-    ``read`` is what others read of the module; None where the graph may not.
+    ``seen`` is what the model's modules do with one another, ``read`` what others read of this one; None where its
+    graph may not take its place.
     """
 
-    def __init__(self, model: nn.Module, owner: nn.Module, graph: fx.Graph, read: Mapping[str, Any] | None) -> None:
-        self.model, self.owner, self.graph, self.read, self.edited = model, owner, graph, read, False
+    def __init__(
+        self, model: nn.Module, seen: Seen, owner: nn.Module, graph: fx.Graph, read: Mapping[str, Any] | None = None
+    ) -> None:
+        self.model, self.seen, self.owner, self.graph, self.read, self.edited = model, seen, owner, graph, read, False
         self.calls: Mapping[nn.Module, int] = {}  # the steps that call a module, in all forwards
 
-    @property
-    def editable(self) -> bool:
-        return self.read is not None
+    def module(self, node: fx.Node) -> nn.Module:
+        """What a step calls."""
+        return self.owner.get_submodule(str(node.target))
+
+    def may_drop(self, node: fx.Node) -> bool:
+        """Whether a norm or an activation can be taken out: one that nobody reads of, in a place of its own or a graph
+        that may be rewritten."""
+        if node.op == "call_module" and self.seen.reads[self.module(node)]:
+            return False
+        return self.read is not None or self.has_own_place(node)
 
     def has_own_place(self, node: fx.Node) -> bool:
         """Whether another module can be put where the step finds its own, for this step alone."""
-        return node.op == "call_module" and (self._by_place or self.calls[self._module(node)] == 1)
+        return node.op == "call_module" and (self._by_place or self.calls[self.module(node)] == 1)
 
     def put(self, node: fx.Node, module: nn.Module) -> None:
         """Put a module where the step finds its own."""
         if self._by_place:
             self.owner.set_submodule(str(node.target), module)
         else:
-            put(self.model, self._module(node), module)
+            put(self.model, self.module(node), module)
 
     def drop(self, node: fx.Node) -> None:
         """Take a norm or an activation out."""
@@ -60,9 +70,6 @@ class Forward:
         """Whether the forward runs what is in its places; another knows a module by any of its names."""
         return _is_row(self.owner)
 
-    def _module(self, node: fx.Node) -> nn.Module:
-        return self.owner.get_submodule(str(node.target))
-
 
 def forwards(model: nn.Module, batch: Any, seen: Seen) -> list[Forward]:
     """The forwards that ran and may call layers: of Sequentials, and of classes that are not torch's."""
@@ -71,16 +78,16 @@ def forwards(model: nn.Module, batch: Any, seen: Seen) -> list[Forward]:
         if module not in seen.called and "forward" not in seen.reads[module]:
             continue
         if _is_row(module):
-            found.append(Forward(model, module, in_a_row(module), None))
+            found.append(Forward(model, seen, module, in_a_row(module)))
         elif not type(module).__module__.startswith("torch.nn."):
             graph = traced(module)
             if graph is not None:
-                found.append(Forward(model, module, graph, _readable(module, seen)))
+                found.append(Forward(model, seen, module, graph, _readable(module, seen)))
             else:
                 unseen.append(module)
     for owner, graph in observed(model, unseen, lambda: run(model, batch)).items():
-        found.append(Forward(model, owner, graph, None))
-    calls = Counter(forward._module(node) for forward in found for node in forward.graph.find_nodes(op="call_module"))
+        found.append(Forward(model, seen, owner, graph))
+    calls = Counter(forward.module(node) for forward in found for node in forward.graph.find_nodes(op="call_module"))
     for forward in found:
         forward.calls = calls
     return found
