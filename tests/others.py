@@ -1,4 +1,5 @@
-"""Models as others write them, by their published descriptions: ResNet (He et al. 2016), ConvNeXt (Liu et al. 2022)."""
+"""Models as others write them, by their published descriptions: ResNet (He et al. 2016), ConvNeXt (Liu et al. 2022);
+and small ones of transformers, with random weights."""
 
 import torch
 from torch import nn
@@ -104,4 +105,41 @@ def lived_in(model):
             for name in ("running_var", "weight") if "Norm" in type(module).__name__ else ():
                 if isinstance(getattr(module, name, None), torch.Tensor):
                     getattr(module, name).uniform_(0.5, 1.5)
+    return model
+
+
+_STAGES = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 2]}
+_CONVNEXT = {"hidden_sizes": [8, 16], "depths": [1, 2], "num_stages": 2, "layer_scale_init_value": 0.5}
+_ENCODER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+_IMAGES, _TEXTS = "ForImageClassification", "ForSequenceClassification"
+
+#: Models of transformers by the first part of their classes' names: the second part, and what the configuration sets.
+TRANSFORMERS = {
+    "ResNet": (_IMAGES, {**_STAGES, "layer_type": "basic"}),
+    "RegNet": (_IMAGES, {**_STAGES, "groups_width": 4}),
+    "ConvNext": (_IMAGES, _CONVNEXT),
+    "ConvNextV2": (_IMAGES, _CONVNEXT),
+    "MobileNetV1": (_IMAGES, {"depth_multiplier": 0.25}),
+    "MobileNetV2": (_IMAGES, {"depth_multiplier": 0.35}),
+    "EfficientNet": (_IMAGES, {"width_coefficient": 0.25, "depth_coefficient": 0.3, "hidden_dim": 320}),
+    "ViT": (_IMAGES, {**_ENCODER, "image_size": 32, "patch_size": 8}),
+    "Bert": (_TEXTS, {**_ENCODER, "vocab_size": 50}),
+}
+
+
+def of_transformers(transformers, name, samples=4, side=32, **settings):
+    """A lived-in model that tells 5 classes apart, and a batch for it, by the names of its arguments."""
+    task, own = TRANSFORMERS[name]
+    config = getattr(transformers, f"{name}Config")(**{**own, "num_labels": 5, **settings})
+    model = lived_in(drawn(getattr(transformers, name + task)(config))).eval()
+    if task == _TEXTS:
+        return model, {"input_ids": torch.randint(0, config.vocab_size, (samples, 7))}
+    return model, {"pixel_values": torch.randn(samples, 3, side, side)}
+
+
+def drawn(model):
+    """Weights of layers by He et al. 2015: with transformers' own start, all inputs have nearly the same answer."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
     return model

@@ -56,6 +56,26 @@ def adopted_norm(norm: nn.Module, weight: Tensor, axis: int, rank: int, own_axis
     return made.train(norm.training) if same else None
 
 
+def adopted_pair(
+    module: nn.Module, weight: Tensor, axis: int, rank: int, own_axis: int
+) -> tuple[BatchNorm | LayerNorm, nn.Module] | None:
+    """The norm and the activation of a module that is a norm with an activation of its own behind it, A(N(x)); the norm
+    as ``adopted_norm`` has it. None where the module does something else to a probe."""
+    activations = [(name, child) for name, child in module.named_children() if is_activation(child)]
+    if len(activations) != 1:
+        return None
+    ((name, activation),) = activations
+    bare = copy.copy(module)  # with the same tensors
+    bare._modules = {**module._modules, name: nn.Identity()}
+    norm = adopted_norm(bare, weight, axis, rank, own_axis)
+    if norm is None:
+        return None
+    probe = _probe(weight, axis, rank)
+    with evaluating(module), evaluating(bare), torch.no_grad():
+        same = _close(module(probe.clone()), activation(bare(probe)))
+    return (norm, fresh_activation(activation)) if same else None
+
+
 def is_activation(module: nn.Module) -> bool:
     """Whether the module has no weights and changes each number by itself, the same in training and in evaluation."""
     if isinstance(module, _NO_ACTIVATIONS) or any(True for _ in (*module.parameters(), *module.buffers())):
@@ -107,9 +127,9 @@ def _same(norm: nn.Module, made: nn.Module, probe: Tensor) -> bool:
     with torch.no_grad():
         answers = [module(probe.clone()) for module in (norm, made)]
     pairs = [answers, *([module.get_buffer(name) for module in (norm, made)] for name, _ in made.named_buffers())]
-    return all(a.shape == b.shape and torch.allclose(a.double(), b.double(), *_tolerance(probe)) for a, b in pairs)
+    return all(_close(*pair) for pair in pairs)
 
 
-def _tolerance(probe: Tensor) -> tuple[float, float]:
-    eps = torch.finfo(probe.dtype).eps
-    return 100 * eps, 100 * eps
+def _close(a: Tensor, b: Tensor) -> bool:
+    tolerance = 100 * torch.finfo(a.dtype).eps if a.is_floating_point() else 0.0
+    return a.shape == b.shape and torch.allclose(a.double(), b.double(), tolerance, tolerance)

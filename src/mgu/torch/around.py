@@ -1,5 +1,8 @@
 """The unit that a group of a model's own layer, norm and activation becomes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -34,24 +37,32 @@ def unit_around(layer: nn.Module, group: Group, kind: str, bypass: str) -> Multi
     unit.reach = REACH
     if isinstance(group.activation, nn.Identity):
         _decide(unit, {"bn_order": "bn_pre"})
-    _take_norm(unit, group, form)
+    unit.train(layer.training)
+    _take_norm(unit, group, form)  # in its own mode: frozen statistics stay so
     if isinstance(unit.gates, ReplicaGates):
         for replica in unit.gates.replicas:
             nn.init.zeros_(replica.weight)  # type: ignore[arg-type]
-    return unit.train(layer.training)
+    return unit
 
 
 def check_shapes(unit: MultiGatedUnit, taken: torch.Size, given: torch.Size) -> None:
     """Raises InputError where the unit does not give the layer's shape for an input such as the layer had."""
-    weight = unit.operations["linear"].weight
-    x = torch.zeros(1, *taken[1:], device=weight.device, dtype=weight.dtype)  # type: ignore[arg-type]
     with evaluating(unit), torch.no_grad():
+        weight = unit.operations["linear"].weight
+        x = torch.zeros(1, *taken[1:], device=weight.device, dtype=weight.dtype)  # type: ignore[arg-type]
         try:
             found = unit(x).shape[1:]
         except RuntimeError as error:
             raise InputError(f"a unit around it does not run: {error}") from error
     if found != given[1:]:
         raise InputError(f"a unit around it gives {tuple(found)} a sample, the layer {tuple(given[1:])}")
+
+
+def check_apart(unit: MultiGatedUnit, read: Mapping[str, Any]) -> None:
+    """Raises InputError where the unit has something else under a name that others read of the layer."""
+    for name, value in read.items():
+        if getattr(unit, name, value) != value:
+            raise InputError(f"its {name} is read besides, and a unit has another")
 
 
 def _decide(unit: MultiGatedUnit, decision: dict[str, str]) -> None:

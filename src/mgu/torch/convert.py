@@ -7,7 +7,6 @@ Forwards are traced by torch.fx one by one, each with its children as single ste
 is no hindrance to the others; what the modules in such a one read of each other is seen while it runs on the batch.
 """
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,14 +15,15 @@ from typing import Any
 from torch import fx, nn
 
 from mgu.errors import InputError
-from mgu.torch.around import check_shapes, unit_around
+from mgu.torch.around import check_apart, check_shapes, unit_around
+from mgu.torch.besides import Seen, constants, watching
 from mgu.torch.bypass import BYPASSES
-from mgu.torch.follow import as_module
 from mgu.torch.forwards import Forward, forwards, outside_units
 from mgu.torch.fused import hooked
 from mgu.torch.gates import GATES
+from mgu.torch.graph import keep, put
 from mgu.torch.groups import group_of, is_layer, layer_steps, operation, readers
-from mgu.torch.running import Shapes, difference, shapes_of
+from mgu.torch.running import Shapes, copied, difference, shapes_of
 
 Choice = str | Callable[[str, nn.Module], bool]
 
@@ -84,61 +84,74 @@ def convert(
     ``MultiGatedUnit.stretch``.
     """
     _check_kinds(gates, bypass)
-    ours = copy.deepcopy(model)
+    ours = copied(model)
     chosen = _chosen(ours, only)
-    shapes = shapes_of(ours, chosen.values(), batch)
+    with watching(outside_units(ours)) as seen:
+        shapes = shapes_of(ours, chosen.values(), batch)
+    found = forwards(ours, batch, seen)
+    calls = [(forward, *call) for forward in found for call in layer_steps(forward.graph, forward.owner)]
     names = {layer: name for name, layer in chosen.items()}
     converted: dict[str, str] = {}
-    left = {name: _not_followed(layer, shapes) for name, layer in chosen.items()}
-    for forward in forwards(ours, batch):
-        for layer, steps in layer_steps(forward.graph, forward.owner):
-            if layer in names and layer in shapes:
-                try:
-                    converted[names[layer]] = _replaced(forward, layer, steps, shapes, gates, bypass)
-                    left.pop(names[layer], None)
-                except InputError as reason:
-                    left[names[layer]] = str(reason)
+    left = {name: _not_followed(layer, shapes, seen) for name, layer in chosen.items()}
+    for forward, layer, steps in calls:
+        if layer in names and layer in shapes:
+            try:
+                converted[names[layer]] = _replaced(forward, layer, steps, shapes, gates, bypass)
+                del left[names[layer]]
+            except InputError as reason:
+                left[names[layer]] = str(reason)
+    for forward in found:
         if forward.edited:
-            ours = _put(ours, forward.owner, as_module(forward.owner, forward.graph))
+            ours = put(ours, forward.owner, forward.rewritten())
     differences = [difference(model, ours, batch, training) for training in (False, True)]
     in_order = {name: converted[name] for name in chosen if name in converted}
     return Conversion(ours, in_order, left, *differences)
 
 
 def _replaced(forward: Forward, layer: nn.Module, steps: list[fx.Node], shapes: Shapes, gates: str, bypass: str) -> str:
-    """Put a unit in the layer's place, and say what of. Raises InputError with the reason where there can be none."""
-    if len(steps) > 1:
-        raise InputError(f"called {len(steps)} times in one forward of {type(forward.owner).__name__}")
+    """Put a unit in the layer's place, with what others read of that, and say what of. Raises InputError with the
+    reason where there can be none."""
+    read = constants(layer, forward.seen.reads[layer])
+    if forward.calls[layer] > 1:
+        raise InputError(_called_often(forward, len(steps), forward.calls[layer]))
     (step,) = steps
-    if any(node.op == "get_attr" and str(node.target).startswith(f"{step.target}.") for node in forward.graph.nodes):
-        raise InputError("its weights are read besides")
+    if len(step.args) != 1 or step.kwargs:
+        raise InputError("it is called with more than its input")
     taken, given = shapes[layer]
     group = group_of(step, forward.owner, len(given))
-    if not forward.editable:
-        group = group.until(lambda member: not forward.has_own_place(member.node))
+    group = group.until(lambda member: not forward.may_drop(member.node))
     if not group.members:
-        raise InputError(_nothing_behind(step, forward.owner))
+        raise InputError(_nothing_behind(step, forward))
     formula = group.formula(layer)
     unit = unit_around(layer, group, gates, bypass)
     check_shapes(unit, taken, given)
-    forward.owner.set_submodule(str(step.target), unit)
-    for member in group.members:
-        forward.drop(member.node)
+    check_apart(unit, read)
+    keep(unit, read)
+    forward.put(step, unit)
+    for node in dict.fromkeys(member.node for member in group.members):
+        forward.drop(node)
     return formula
 
 
-def _nothing_behind(step: fx.Node, owner: nn.Module) -> str:
+def _called_often(forward: Forward, here: int, calls: int) -> str:
+    place = f"one forward of {type(forward.owner).__name__}" if here == calls else "several forwards"
+    return f"called {calls} times in {place}"
+
+
+def _nothing_behind(step: fx.Node, forward: Forward) -> str:
     reading = readers(step)
     if len(reading) != 1:
         return f"{len(reading)} steps read its output"
     (reader,) = reading
     if reader.op == "call_module":
-        module = owner.get_submodule(str(reader.target))
+        module = forward.module(reader)
         behind = type(module).__name__
         if hooked(module):
             return f"{behind} behind it has hooks"
+        if names := forward.seen.reads[module]:
+            return f"the {', '.join(sorted(names))} of {behind} behind it is read besides"
     else:
-        behind = f"the end of {type(owner).__name__}'s forward" if reader.op == "output" else operation(reader)
+        behind = f"the end of {type(forward.owner).__name__}'s forward" if reader.op == "output" else operation(reader)
     return f"{behind} is behind it, no norm or activation that a unit takes"
 
 
@@ -162,15 +175,9 @@ def _chosen(model: nn.Module, only: Choice) -> dict[str, nn.Module]:
     return chosen
 
 
-def _not_followed(layer: nn.Module, shapes: Shapes) -> str:
-    called = "no forward that can be looked into calls it"
-    return called if layer in shapes else "the model does not call it on the batch"
-
-
-def _put(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
-    """The model with a module wherever another was."""
-    for parent in list(model.modules()):
-        for name, child in list(parent._modules.items()):
-            if child is old:
-                setattr(parent, name, new)
-    return new if model is old else model
+def _not_followed(layer: nn.Module, shapes: Shapes, seen: Seen) -> str:
+    if layer in shapes:
+        return "no forward that can be looked into calls it"
+    if "forward" in seen.reads[layer]:
+        return "its forward is called directly, past its hooks"
+    return "its input is given by name" if layer in seen.called else "the model does not call it on the batch"

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from torch import Tensor, fx, nn
 
-from mgu.torch.adopt import FUNCTIONS, adopted_norm, fresh_activation, is_activation
+from mgu.torch.adopt import FUNCTIONS, adopted_norm, adopted_pair, fresh_activation, is_activation
+from mgu.torch.explain import evaluating
 from mgu.torch.fused import hooked
 from mgu.torch.layers import ConvNd
 from mgu.torch.norms import BatchNorm, LayerNorm
@@ -87,14 +88,17 @@ def group_of(layer: fx.Node, owner: nn.Module, rank: int) -> Group:
     """What follows the layer, whose outputs have ``rank`` axes; without members where nothing does that a unit has."""
     module: Any = owner.get_submodule(str(layer.target))
     own_axis = -1 if isinstance(module, nn.Linear) else 1
+    with evaluating(module):  # in training, reading some weights, such as spectral norm's, changes them
+        weight = module.weight
     members: list[Member] = []
     for node, axis in _behind(layer, owner, own_axis, rank):
         if node.op == "call_module" and hooked(owner.get_submodule(str(node.target))):
             break  # whoever listens to it would hear no more
-        found = _activation(node, owner) or _norm(node, owner, module.weight, axis, rank, own_axis)
-        if found is None or any(found.is_norm == member.is_norm for member in members):
+        found = _activation(node, owner) or _norm(node, owner, weight, axis, rank, own_axis)
+        kinds = [member.is_norm for member in (*members, *found)]
+        if not found or len(kinds) > len(set(kinds)):
             break
-        members.append(found)
+        members += found
     return Group(layer, tuple(members))
 
 
@@ -135,18 +139,22 @@ def _moved(node: fx.Node, axis: int, rank: int) -> int | None:
     return -axis if dims == moves[axis] else None
 
 
-def _norm(node: fx.Node, owner: nn.Module, weight: Tensor, axis: int, rank: int, own_axis: int) -> Member | None:
+def _norm(node: fx.Node, owner: nn.Module, weight: Tensor, axis: int, rank: int, own_axis: int) -> list[Member]:
+    """The norm that the step is, with the activation behind it where that is in it, else nothing."""
     if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
-        return None
-    norm = adopted_norm(owner.get_submodule(str(node.target)), weight, axis, rank, own_axis)
-    return Member(node, norm) if norm is not None else None
+        return []
+    module = owner.get_submodule(str(node.target))
+    norm = adopted_norm(module, weight, axis, rank, own_axis)
+    pair = [norm] if norm is not None else adopted_pair(module, weight, axis, rank, own_axis) or []
+    return [Member(node, part) for part in pair]
 
 
-def _activation(node: fx.Node, owner: nn.Module) -> Member | None:
+def _activation(node: fx.Node, owner: nn.Module) -> list[Member]:
+    """The activation that the step is, else nothing."""
     if node.op == "call_module" and len(node.args) == 1 and not node.kwargs:
         module = owner.get_submodule(str(node.target))
-        return Member(node, fresh_activation(module)) if is_activation(module) else None
+        return [Member(node, fresh_activation(module))] if is_activation(module) else []
     if node.op == "call_module" or operation(node) not in FUNCTIONS:
-        return None
+        return []
     settings: Mapping[str, Any] = node.kwargs
-    return Member(node, fresh_activation(FUNCTIONS[operation(node)](*node.args[1:], **settings)))
+    return [Member(node, fresh_activation(FUNCTIONS[operation(node)](*node.args[1:], **settings)))]

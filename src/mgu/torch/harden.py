@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,11 @@ from mgu.errors import InputError
 from mgu.hardening import ROUNDS, TIMED, Hardened, decide_gates
 from mgu.history import Decision
 from mgu.torch.explain import evaluating, explain, mean_loss
+from mgu.torch.follow import tensors
+from mgu.torch.graph import put
 from mgu.torch.latency import compare_latency
 from mgu.torch.plain_block import plain_block
+from mgu.torch.running import largest_difference
 from mgu.torch.unit import MultiGatedUnit
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -33,7 +37,8 @@ def harden(
     which needs no mgu to run; operations that nobody reads any more, the bypass too, are gone. A processor of one's own
     stays the module that it is. Where more accuracy than ``tolerance`` is lost, the answer's ``warning`` says so.
 
-    Each batch is a tuple of x and labels. Raises InputError where the model has no unit, or there is no labelled batch.
+    Each batch is a tuple of x and labels; ``loss`` takes what the model gives, which may be a mapping or a tuple, and
+    labels. Raises InputError where the model has no unit, or there is no labelled batch.
     """
     samples = list(batches)
     return compare(model, *decide(model, samples, loss), samples, loss, tolerance)
@@ -57,7 +62,8 @@ def decide(
     with torch.no_grad():
         decisions = decide_gates(units, diagnosis, lambda: mean_loss(hard, samples, loss), as_opened)
     for report in diagnosis.units:
-        hard = _replaced(hard, report.name, plain_block(units[report.name], len(report.input_shape) + 1))
+        unit = units[report.name]
+        hard = put(hard, unit, plain_block(unit, len(report.input_shape) + 1))
     return hard, decisions
 
 
@@ -65,15 +71,6 @@ def _unit(model: nn.Module, name: str) -> MultiGatedUnit:
     unit = model.get_submodule(name)
     assert isinstance(unit, MultiGatedUnit)
     return unit
-
-
-def _replaced(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
-    """The model with that submodule replaced; "" is the model itself."""
-    if not name:
-        return module
-    parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, module)
-    return model
 
 
 def compare(
@@ -96,7 +93,7 @@ def compare(
             hard_loss=mean_loss(hard, samples, loss),
             soft_acc=_accuracy([(a, labels) for a, _, labels in outputs]),
             hard_acc=_accuracy([(b, labels) for _, b, labels in outputs]),
-            largest_difference=max((a - b).abs().max().item() for a, b, _ in outputs),
+            largest_difference=max(largest_difference(a, b) for a, b, _ in outputs),
             latency_batch=len(timed),
             soft_latency_s=latency["soft"],
             hard_latency_s=latency["hard"],
@@ -104,8 +101,10 @@ def compare(
         )
 
 
-def _accuracy(answers: list[tuple[Tensor, Tensor]]) -> float | None:
-    if any(labels.is_floating_point() for _, labels in answers):
+def _accuracy(answers: list[tuple[Any, Tensor]]) -> float | None:
+    """The fraction of answers that name their label; None where labels are no classes, or outputs not one tensor."""
+    found = [(tensors(output), labels) for output, labels in answers]
+    if any(len(output) != 1 or labels.is_floating_point() for output, labels in found):
         return None
-    correct = sum(int((output.argmax(dim=1) == labels).sum()) for output, labels in answers)
-    return correct / sum(len(labels) for _, labels in answers)
+    correct = sum(int((output.argmax(dim=1) == labels).sum()) for (output,), labels in found)
+    return correct / sum(len(labels) for _, labels in found)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from torch import fx, nn
 
 from mgu.errors import InputError
-from mgu.torch.graph import PlainModule
+from mgu.torch.graph import PlainModule, keep, kept
 from mgu.torch.norms import BatchNorm, LayerNorm
 from mgu.torch.processors import GroupNorm, InstanceNorm, RMSNorm, SqueezeExcite
 from mgu.torch.unit import MultiGatedUnit
@@ -25,7 +25,9 @@ def plain_block(unit: MultiGatedUnit, rank: int) -> fx.GraphModule:
         return _EMIT.get(type(module), _call)(graph, root, op.name, module, rank, inputs[0])
 
     graph.output(evaluate(unit.chain, graph.placeholder("x"), apply, _undecided))
-    return PlainModule(root, graph, class_name="PlainUnit").train(unit.training)
+    block = PlainModule(root, graph, class_name="PlainUnit").train(unit.training)
+    keep(block, kept(unit))
+    return block
 
 
 def _undecided(gate: object, opened: fx.Node, closed: fx.Node) -> fx.Node:

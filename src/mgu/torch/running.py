@@ -16,6 +16,20 @@ from mgu.torch.follow import tensors
 Shapes = Mapping[nn.Module, tuple[torch.Size, torch.Size]]
 
 
+def copied(model: nn.Module) -> nn.Module:
+    """A copy. Raises InputError for a model that has none, and for wrappers that hold on to the layers as they were."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.parallel.DistributedDataParallel) or hasattr(module, "_orig_mod"):
+            raise InputError(
+                f"{name or 'the model'} is a {type(module).__name__}, which keeps to the layers that it was given; "
+                "convert the model within, and wrap the converted one"
+            )
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:  # whatever a module of someone's own raises
+        raise InputError(f"{type(model).__name__} cannot be copied, as converting needs: {error}") from error
+
+
 def shapes_of(model: nn.Module, layers: Collection[nn.Module], batch: Any) -> Shapes:
     """What each layer took and gave last as the model ran on the batch; layers that are not called are not in it."""
     found: dict[nn.Module, tuple[torch.Size, torch.Size]] = {}
@@ -65,5 +79,10 @@ def difference(model: nn.Module, ours: nn.Module, batch: Any, training: bool) ->
     for either in (model, ours):
         with torch.random.fork_rng():
             answers.append(run(either, batch, training))
-    pairs = zip(*answers, strict=True)
+    return largest_difference(*answers)
+
+
+def largest_difference(output: object, other: object) -> float:
+    """The largest absolute difference of two models' outputs, over all tensors in them."""
+    pairs = zip(tensors(output), tensors(other), strict=True)
     return max(((a.double() - b.double()).abs().max().item() for a, b in pairs if a.numel()), default=0.0)
