@@ -9,6 +9,7 @@ from mgu.torch.fold import fold
 from mgu.torch.gates import GATES, GatingUnit
 from mgu.torch.harden import harden
 from mgu.torch.latency import compare_latency, latency
+from mgu.torch.log_gates import log_gates
 from mgu.torch.network import build_network, count_weights, model_size
 from mgu.torch.onnx_file import to_onnx
 from mgu.torch.tune import fine_tune, sharpen
@@ -36,6 +37,7 @@ __all__ = [
     "latency",
     "load",
     "load_weights",
+    "log_gates",
     "model_size",
     "read_card",
     "save",

@@ -9,12 +9,12 @@ import torch
 from mgu.data import DataSet
 from mgu.history import Epoch, Result
 from mgu.measure import Meter
+from mgu.recipe import Recipe
 from mgu.spaces import Architecture
 from mgu.training.denormals import flush_denormals
 from mgu.training.frameworks import framework_of
 from mgu.training.hardening import harden_and_train
 from mgu.training.learner import Learner, Setting
-from mgu.training.recipe import Recipe
 from mgu.training.run import Run
 from mgu.training.samples import Samples, on_device
 from mgu.training.tasks import Task, task_of
