@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from mgu.recipe import Recipe
+from mgu.wiring import OPTIONS
 
 Command = Callable[..., Any]
 
@@ -113,16 +114,20 @@ recipe_options = _added(
 
 #: MultiGatedUnit's options, which a command gets by the names of its arguments.
 unit_options = _added(
-    click.option("--gates", default="channel", show_default=True, help="channel, squeeze, depthwise or replica."),
+    click.option(
+        "--gates", default=OPTIONS["gates"], show_default=True, help="channel, squeeze, depthwise or replica."
+    ),
     click.option(
         "--prior",
-        default="plain",
+        default=OPTIONS["prior"],
         show_default=True,
         callback=read_prior,
         help="Where gates start: plain, neutral, or a logit a gate, such as 0,4,4,4,-4.",
     ),
-    click.option("--form", default="code", show_default=True, help="The unit's published form: code or equations."),
-    click.option("--bypass", default="shortcut", show_default=True, help="shortcut, normed or replica."),
+    click.option(
+        "--form", default=OPTIONS["form"], show_default=True, help="The unit's published form: code or equations."
+    ),
+    click.option("--bypass", default=OPTIONS["bypass"], show_default=True, help="shortcut, normed or replica."),
     click.option(
         "--processors",
         default="",
@@ -130,7 +135,12 @@ unit_options = _added(
         callback=names,
         help="Further processors, a gate each: rms_norm, group_norm, instance_norm, squeeze_excite.",
     ),
-    click.option("--residual-gate/--no-residual-gate", default=True, show_default=True, help="Learn residuals."),
+    click.option(
+        "--residual-gate/--no-residual-gate",
+        default=OPTIONS["residual_gate"],
+        show_default=True,
+        help="Learn residuals.",
+    ),
 )
 
 device_option = click.option(

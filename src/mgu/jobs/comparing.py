@@ -44,7 +44,7 @@ class Study:
     view: StudyView
 
     def __repr__(self) -> str:
-        return f"Study({str(self.folder)!r}: {next(standing(self.view))})"
+        return f"<Study {self.folder}: {next(standing(self.view))}>"
 
 
 def compare(

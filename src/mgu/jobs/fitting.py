@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Console
 
-from mgu.comparison import UNIT_DEFAULTS
 from mgu.data import load_data
 from mgu.errors import InputError
 from mgu.history import Epoch
@@ -19,6 +18,7 @@ from mgu.report.score import SCORES
 from mgu.tracking.facts import run_params
 from mgu.tracking.tensorboard import RunLog, summary_writer
 from mgu.training import framework_of
+from mgu.wiring import OPTIONS
 
 
 def fit(
@@ -61,7 +61,7 @@ def fit(
         told = [stack.enter_context(follow(Console(stderr=True, quiet=not verbose), chosen.recipe.epochs, score))]
         logs = []
         if run:
-            params = {"seed": seed, **run_params(asdict(chosen.recipe), {**UNIT_DEFAULTS, **chosen.unit})}
+            params = {"seed": seed, **run_params(asdict(chosen.recipe), {**OPTIONS, **chosen.unit})}
             logs.append(stack.enter_context(closing(RunLog(run, score, params))))
             told.append(logs[0].epoch_ended)
 

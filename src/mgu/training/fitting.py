@@ -20,7 +20,7 @@ from mgu.training.samples import Samples, on_device
 from mgu.training.tasks import Task, task_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fitted:
     """What learned a network, with the weights of its best epoch, how the run went, what for, the validation samples as
     the network takes them, and what learned the plain network that it hardened to, None where it was not hardened."""
@@ -30,6 +30,9 @@ class Fitted:
     task: Task
     validation: Samples
     hardened_learner: Learner | None = None
+
+    def __repr__(self) -> str:
+        return f"<Fitted {type(self.network).__name__} of {self.learner.size:,} weights: {self.result!r}>"
 
     @property
     def network(self) -> Any:
