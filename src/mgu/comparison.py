@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,12 @@ from mgu.study.runner import NO_LIMIT, Listener, Trained, run, trial_folder
 from mgu.study.trained_rivals import rival_models
 from mgu.study.trial import Estimator, StudyView, Trial
 from mgu.torch.network import model_size
-from mgu.torch.unit import MultiGatedUnit
 from mgu.training import Recipe, fit, fit_estimator, framework_of
 from mgu.training.tasks import task_of
-
-#: MultiGatedUnit's own options where none are given, recorded with a study.
-UNIT_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in signature(MultiGatedUnit).parameters.items()
-    if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is not None
-}
+from mgu.wiring import OPTIONS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """What is compared: the data, the space, the recipe, and MultiGatedUnit's options (gates, prior, form, ...).
 
@@ -63,6 +55,11 @@ class Comparison:
         carbon_intensity(self.country)  # one that is not known is refused now, as is a device
         framework_of(self.framework).device(self.device)
 
+    def __repr__(self) -> str:
+        grid = len(self.space.layouts) * len(self.space.cells)
+        networks = f"{grid} plain and {len(self.space.mgu_layouts)} MGU networks"
+        return f"<Comparison of {networks} with {self.framework} on {self.device}, {self.data!r}>"
+
     @property
     def name(self) -> str:
         """What the data is called: the last part of its path or id."""
@@ -87,7 +84,7 @@ class Comparison:
             },
             "space": _plain(self.space),
             "training": {**asdict(self.recipe), "decay": self.recipe.step_decay},
-            "unit": {name: _listed(value) for name, value in {**UNIT_DEFAULTS, **self.unit}.items()},
+            "unit": {name: _listed(value) for name, value in {**OPTIONS, **self.unit}.items()},
             "device": self.device,
             # Times and accuracies of two frameworks do not compare, so a study is of one.
             **({} if self.framework == "torch" else {"framework": framework_of(self.framework).name}),

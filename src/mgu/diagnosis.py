@@ -54,7 +54,7 @@ SATURATED_WITHIN = 0.001
 SATURATED_SHARE = 0.99
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GateReport:
     """One gate of one unit over a sample of inputs. All but the names are numbers in 0..1, or losses.
 
@@ -90,6 +90,9 @@ class GateReport:
         own, other = (self.loss_open, self.loss_closed)[:: 1 if self.opened_for == self.open else -1]
         return other - own > MATTERS * abs(own)
 
+    def __repr__(self) -> str:
+        return f"<GateReport {self.name}: mean {self.mean:.2f}, for {side_words(self.name, self.opened_for)}>"
+
     def lines(self, number: int) -> Iterator[str]:
         """The paper's lines for the gate, the ``number``-th of its unit."""
         opened, closed = side_words(self.name, self.open), side_words(self.name, self.closed)
@@ -99,7 +102,7 @@ class GateReport:
         yield f"Gate opened for: {side_words(self.name, self.opened_for)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UnitReport:
     """One unit's gates, in order, and the chain that they are in. ``input_shape`` is (channels, *positions), or
     (*positions, features) for Linear."""
@@ -108,6 +111,10 @@ class UnitReport:
     input_shape: tuple[int, ...]
     gates: tuple[GateReport, ...]
     chain: Chain
+
+    def __repr__(self) -> str:
+        gates = ", ".join(f"{gate.name} {gate.mean:.2f}" for gate in self.gates)
+        return f"<UnitReport {self.name or 'unit'}: {gates}>"
 
     def lines(self) -> Iterator[str]:
         """The paper's lines for the unit."""
@@ -125,12 +132,18 @@ class Alarm:
     advice: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
     """What every unit of a network chose. ``loss`` is the network's own mean loss, None where no labels were given."""
 
     units: tuple[UnitReport, ...]
     loss: float | None = None
+
+    def __repr__(self) -> str:
+        loss = "" if self.loss is None else f", loss {self.loss:.4f}"
+        alarms = ", ".join(dict.fromkeys(alarm.kind for alarm in self.alarms())) or "none"
+        count = sum(len(unit.gates) for unit in self.units)
+        return f"<Diagnosis of {len(self.units)} units, {count} gates{loss}; alarms: {alarms}>"
 
     def text(self) -> str:
         """The paper's self-diagnosis, unit by unit, and the alarms."""

@@ -26,7 +26,7 @@ class Unit(Protocol):
     chain: Chain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Hardened(Generic[Network]):
     """A plain network, the decisions that made it, and how it compares with the soft one on the same batches.
 
@@ -46,6 +46,14 @@ class Hardened(Generic[Network]):
     soft_latency_s: float
     hard_latency_s: float
     tolerance: float
+
+    def __repr__(self) -> str:
+        soft, hard = (
+            f"loss {loss:.4f}" if accuracy is None else f"accuracy {100 * accuracy:.2f} %"
+            for loss, accuracy in ((self.soft_loss, self.soft_acc), (self.hard_loss, self.hard_acc))
+        )
+        warned = ", with a warning" if self.warning else ""
+        return f"<Hardened by {len(self.decisions)} decisions: soft {soft}, hard {hard}{warned}>"
 
     @property
     def warning(self) -> str:

@@ -148,7 +148,7 @@ class Usage:
         return None if kwh is None or self.carbon_intensity is None else kwh * self.carbon_intensity / 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """How a training run ended. Scores, accuracies in 0..1 or R², are of the epoch with the best one on validation.
 
@@ -179,8 +179,14 @@ class Result:
     run_flops: Flops | None = None
     usage: Usage | None = None
 
+    def __repr__(self) -> str:
+        scores = {"validation": self.val_score, "test": self.test_score}
+        told = "".join(f", {split} {score:.4f}" for split, score in scores.items() if score is not None)
+        hardened = ", hardened" if self.hardening else ""
+        return f"<Result {self.status}: {len(self.history)} epochs in {self.tts_s:.1f} s{told}{hardened}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Hardening:
     """The plain network that an MGU network became after ``after_epoch`` epochs, and how its training went from there.
 
@@ -201,3 +207,6 @@ class Hardening:
     warning: str
     result: Result
     soft_usage: Usage | None = None
+
+    def __repr__(self) -> str:
+        return f"<Hardening after epoch {self.after_epoch} by {len(self.decisions)} decisions: {self.result!r}>"

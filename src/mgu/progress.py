@@ -1,27 +1,34 @@
-"""How a study goes, told while it runs: a live line on a terminal, one line a trial elsewhere."""
+"""How a study or a training goes, told while it runs: a live line on a terminal and in a notebook, one line a trial
+elsewhere."""
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from mgu.bars import Bar, NoBar, bar_on
 from mgu.history import Epoch
 from mgu.report.score import Score, score_of
 from mgu.study.trial import ENDED, Record, StudyView, Trial
 
 
 @contextmanager
-def listen(console: Console, epochs: int, quiet: bool, score: Score) -> Iterator["Silent"]:
-    """The listener that fits where the words go: silent, live on a terminal, or lines."""
-    listener = Silent() if quiet else Live(console, epochs, score) if console.is_terminal else Lines(console, score)
+def listen(
+    console: Console, epochs: int, quiet: bool, score: Score, beside: Sequence["Silent"] = ()
+) -> Iterator["Silent"]:
+    """The listener that fits where the words go: silent, live on a terminal and in a notebook, or lines; and those
+    ``beside`` it."""
+    bar = bar_on(console)
+    lines = Lines(console, score) if isinstance(bar, NoBar) else Live(console, epochs, score, bar)
+    listener = Silent() if quiet else lines
+    told = Several([listener, *beside]) if beside else listener
     try:
-        yield listener
+        yield told
     finally:
-        listener.close()
+        told.close()
 
 
 class Silent:
@@ -40,7 +47,34 @@ class Silent:
         pass
 
     def close(self) -> None:
-        """Take away what stands on the terminal for the time of the run."""
+        """Take away what stands on the terminal for the time of the run, and let go of files."""
+
+
+class Several(Silent):
+    """Tells all of them."""
+
+    def __init__(self, listeners: Sequence[Silent]) -> None:
+        self.listeners = listeners
+
+    def trial_began(self, index: int, total: int, trial: Trial) -> None:
+        for listener in self.listeners:
+            listener.trial_began(index, total, trial)
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        for listener in self.listeners:
+            listener.epoch_ended(epoch)
+
+    def trial_ended(self, index: int, total: int, record: Record) -> None:
+        for listener in self.listeners:
+            listener.trial_ended(index, total, record)
+
+    def stopped(self, reason: str) -> None:
+        for listener in self.listeners:
+            listener.stopped(reason)
+
+    def close(self) -> None:
+        for listener in self.listeners:
+            listener.close()
 
 
 class Lines(Silent):
@@ -82,42 +116,41 @@ class Lines(Silent):
 
 
 class Live(Lines):
-    """``Lines``, and below them the trial under way with its epochs."""
+    """``Lines``, and beside them a bar with the trial under way and its epochs."""
 
-    def __init__(self, console: Console, epochs: int, score: Score) -> None:
+    def __init__(self, console: Console, epochs: int, score: Score, bar: Bar) -> None:
         super().__init__(console, score)
-        self.epochs = epochs
-        self.place = (1, 1)
-        self.bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[state]}"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
+        self.epochs, self.bar = epochs, bar
+        self.place, self.under_way = (1, 1), ""
 
     def trial_began(self, index: int, total: int, trial: Trial) -> None:
         super().trial_began(index, total, trial)
-        self.place = (index, total)
-        self.bar.start()
-        self.bar.add_task(f"{index:>3}/{total} {_name(trial)}", total=self.epochs, state="first epoch")
+        self.place, self.under_way = (index, total), f"{index:>3}/{total} {_name(trial)}"
+        self.bar.show(self.under_way, "first epoch", 0, self.epochs)
 
     def epoch_ended(self, epoch: Epoch) -> None:
         index, total = self.place
         times = self._times(index - 1 + epoch.epoch / self.epochs, total)
-        state = f"epoch {epoch.epoch}/{self.epochs}, {_validation(epoch.val_score, self.score)}, {times}"
-        self.bar.update(self.bar.task_ids[-1], completed=epoch.epoch, state=state)
+        state = f"{_epoch(epoch, self.epochs, self.score)}, {times}"
+        self.bar.show(self.under_way, state, epoch.epoch, self.epochs)
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:
         self.close()
         super().trial_ended(index, total, record)
 
     def close(self) -> None:
-        for task in list(self.bar.task_ids):
-            self.bar.remove_task(task)
-        self.bar.stop()
+        self.bar.hide()
+
+
+@contextmanager
+def follow(console: Console, epochs: int, score: Score) -> Iterator[Callable[[Epoch], None]]:
+    """What to call after each epoch of one training, which is told on a bar where the console has one."""
+    bar = bar_on(console)
+    bar.show("training", "first epoch", 0, epochs)
+    try:
+        yield lambda epoch: bar.show("training", _epoch(epoch, epochs, score), epoch.epoch, epochs)
+    finally:
+        bar.hide()
 
 
 def standing(view: StudyView) -> Iterator[str]:
@@ -139,6 +172,10 @@ def standing(view: StudyView) -> Iterator[str]:
 
 def _name(trial: Trial) -> str:
     return f"{trial.model_name} seed {trial.seed}"
+
+
+def _epoch(epoch: Epoch, epochs: int, score: Score) -> str:
+    return f"epoch {epoch.epoch}/{epochs}, {_validation(epoch.val_score, score)}"
 
 
 def _validation(recorded: float, score: Score) -> str:

@@ -9,7 +9,7 @@ code listing of section 4.2 (``"code"``) and equations 1 to 19 of section 4.1 (`
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mgu.errors import InputError
 
@@ -120,6 +120,16 @@ PROCESSORS: dict[str, Processor] = {
 #: no residual, no skip); its order with the activation starts at one half. "neutral" is the paper's start, every gate
 #: at one half.
 PRIORS: Mapping[str, float] = {"plain": 4.0, "neutral": 0.0}
+
+#: The unit's options and their defaults, as both halves have them.
+OPTIONS: Mapping[str, object] = {
+    "gates": "channel",
+    "prior": "plain",
+    "residual_gate": True,
+    "form": "code",
+    "bypass": "shortcut",
+    "processors": (),
+}
 
 
 def evaluate(
@@ -248,6 +258,14 @@ def prior_logits(
     towards = {gate.name: 1.0 if gate.open == start[gate.name] else -1.0 for gate in gates(FORMS[form])}
     towards["bn_order"] = 0.0
     return tuple(PRIORS[prior] * towards.get(name, 1.0) for name in names)  # open is without a further processor
+
+
+def options_text(options: Mapping[str, Any], sharpness: float = 1.0) -> str:
+    """A unit's options as they would be given: the kind of its gates, and what differs from ``OPTIONS``."""
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    told |= {} if sharpness == 1 else {"sharpness": sharpness}
+    shown = {name: value for name, value in told.items() if name == "gates" or value != OPTIONS.get(name)}
+    return ", ".join(f"{name}={value!r}" for name, value in shown.items())
 
 
 def _check_decision(chain: Chain, decision: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from mgu.data import load_data
 from mgu.errors import InputError
 from mgu.model import check_free, read_model
 from mgu.model.folder import write_folder
-from mgu.torch import MultiGatedUnit, load
+from mgu.torch import MultiGatedUnit, count_weights, load
 
 FILES = {
     *("model.safetensors", "model.json", "model.py", "weights.safetensors", "diagnosis.json", "diagnosis.txt"),
@@ -73,6 +73,8 @@ def test_the_soft_network_comes_back_with_its_gates(models):
     units = [module for module in soft if isinstance(module, MultiGatedUnit)]
     assert len(units) == len(model.card["architecture"]["words"])
     assert soft(torch.zeros(3, 1, 10, 8)).shape == (3, 2)
+    weights = f"{count_weights(model.network):,} weights"
+    assert repr(model) == f"<Model {models['stripes'][0]}: inputs of shape (1, 10, 8), 2 classes, {weights}>"
     assert not soft.training
 
 

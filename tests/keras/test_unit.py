@@ -1,5 +1,7 @@
 """The unit as a Keras layer: Keras's own harness, files, number formats, shapes, training, and bad input."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from keras.src.testing import TestCase
 import keras_backend
 from mgu.errors import InputError
 from mgu.keras import GATES, OPERATIONS, ChainBlock, GatingUnit, MultiGatedUnit
-from mgu.wiring import PROCESSORS, Op, Processor, cell_chain
+from mgu.wiring import OPTIONS, PROCESSORS, Op, Processor, cell_chain
 
 BACKEND = keras.backend.backend()
 
@@ -273,3 +275,12 @@ def test_a_chain_with_gates_is_no_cell_and_an_unknown_operation_is_named():
         ChainBlock(layers.Dense(4), MultiGatedUnit(layers.Dense(4)).chain)(x)
     with pytest.raises(InputError, match="operation 'odd' has no layer"):
         ChainBlock(layers.Dense(4), (Op("one", "odd", ("x",)),)).build((None, 3))
+
+
+def test_a_unit_tells_its_layer_its_gates_and_what_is_not_the_default():
+    unit = MultiGatedUnit(layers.Dense(2, name="dense"), name="first")
+    assert repr(unit) == "<MultiGatedUnit name=first, layer=dense, gates='channel', built=False>"
+    other = MultiGatedUnit(layers.Dense(2), gates="squeeze", prior="neutral", processors=["rms_norm"])
+    assert "gates='squeeze', prior='neutral', processors=('rms_norm',), built" in repr(other)
+    named = inspect.signature(MultiGatedUnit).parameters
+    assert {name: named[name].default for name in OPTIONS} == OPTIONS

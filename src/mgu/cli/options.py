@@ -1,11 +1,13 @@
 """Options that several commands have, as decorators, and how their texts are read."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
-from mgu.errors import InputError
+from mgu.recipe import Recipe
+from mgu.wiring import OPTIONS
 
 Command = Callable[..., Any]
 
@@ -75,53 +77,57 @@ data_options = _added(
         "--limit", type=click.IntRange(1), help="Take this many of the training samples (validation included)."
     ),
 )
-DATA_NAMES = ("target", "task", "limit", "group", "keep", "drop", "image_size")
 
-#: How a network is trained; see ``mgu.training.Recipe``.
+#: How a network is trained; see ``mgu.recipe.Recipe``.
 recipe_options = _added(
-    click.option("--epochs", default=100, show_default=True, help="At most so many epochs a network."),
+    click.option("--epochs", default=Recipe.epochs, show_default=True, help="At most so many epochs a network."),
     click.option(
-        "--patience", default=10, show_default=True, help="Stop after so many epochs without a better validation."
+        "--patience",
+        default=Recipe.patience,
+        show_default=True,
+        help="Stop after so many epochs without a better validation.",
     ),
-    click.option("--batch-size", default=64, show_default=True),
-    click.option("--lr", default=0.01, show_default=True, help="Learning rate at the first step."),
+    click.option("--batch-size", default=Recipe.batch_size, show_default=True),
+    click.option("--lr", default=Recipe.lr, show_default=True, help="Learning rate at the first step."),
     click.option(
         "--decay", type=float, help="Learning rate at a step: lr / (1 + decay * step).  [default: lr / epochs]"
     ),
     click.option(
         "--harden-after",
-        default=0.1,
+        default=Recipe.harden_after,
         show_default=True,
         help="Harden the MGU network after this share of the epochs, and train on what is left; 0: never.",
     ),
     click.option(
         "--precision",
-        default="float32",
+        default=Recipe.precision,
         show_default=True,
         help="float32, or bf16 by autocast (Keras: mixed_bfloat16).",
     ),
     click.option(
         "--compile",
-        "compile_mode",
-        default="none",
+        default=Recipe.compile,
         show_default=True,
         help="A mode of torch.compile (Keras: default, XLA).",
     ),
 )
-RECIPE_NAMES = ("epochs", "patience", "batch_size", "lr", "decay", "precision", "harden_after")
 
 #: MultiGatedUnit's options, which a command gets by the names of its arguments.
 unit_options = _added(
-    click.option("--gates", default="channel", show_default=True, help="channel, squeeze, depthwise or replica."),
+    click.option(
+        "--gates", default=OPTIONS["gates"], show_default=True, help="channel, squeeze, depthwise or replica."
+    ),
     click.option(
         "--prior",
-        default="plain",
+        default=OPTIONS["prior"],
         show_default=True,
         callback=read_prior,
         help="Where gates start: plain, neutral, or a logit a gate, such as 0,4,4,4,-4.",
     ),
-    click.option("--form", default="code", show_default=True, help="The unit's published form: code or equations."),
-    click.option("--bypass", default="shortcut", show_default=True, help="shortcut, normed or replica."),
+    click.option(
+        "--form", default=OPTIONS["form"], show_default=True, help="The unit's published form: code or equations."
+    ),
+    click.option("--bypass", default=OPTIONS["bypass"], show_default=True, help="shortcut, normed or replica."),
     click.option(
         "--processors",
         default="",
@@ -129,7 +135,12 @@ unit_options = _added(
         callback=names,
         help="Further processors, a gate each: rms_norm, group_norm, instance_norm, squeeze_excite.",
     ),
-    click.option("--residual-gate/--no-residual-gate", default=True, show_default=True, help="Learn residuals."),
+    click.option(
+        "--residual-gate/--no-residual-gate",
+        default=OPTIONS["residual_gate"],
+        show_default=True,
+        help="Learn residuals.",
+    ),
 )
 
 device_option = click.option(
@@ -140,22 +151,15 @@ country_option = click.option(
     metavar="CODE",
     help="Where the electricity comes from, for the carbon: an ISO 3166 code of three letters, such as DEU.",
 )
+tensorboard_option = click.option(
+    "--tensorboard",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the training there, epoch by epoch, for TensorBoard.",
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but the files written.")
 
 
 def taken(options: dict[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
     """The wanted ones of a command's options, which then has the others alone."""
     return {name: options.pop(name) for name in wanted}
-
-
-def searches_and_trained(rivals: list[str]) -> tuple[list[str], list[str]]:
-    """The searches among the rivals, all where only trained ones are named, and those that are trained."""
-    from mgu.rivals import STRATEGIES
-    from mgu.study.trained_rivals import TRAINED_RIVALS
-
-    for name in rivals:
-        if name not in {"all", *STRATEGIES, *TRAINED_RIVALS}:
-            raise InputError(f"unknown rival {name!r}; allowed: all, {', '.join((*STRATEGIES, *TRAINED_RIVALS))}")
-    trained = [name for name in TRAINED_RIVALS if name in rivals]
-    every = "all" in rivals or (trained and set(rivals) == set(trained))
-    return [name for name in STRATEGIES if every or name in rivals], trained

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mgu.cli.options import names, searches_and_trained
+from mgu.cli.options import names
 
 
 @click.command()
@@ -13,6 +13,7 @@ from mgu.cli.options import names, searches_and_trained
 def report(study: Path, rivals: list[str]) -> None:
     """Write the report of STUDY, a study's folder, again from its ledger, whatever part of it has ended."""
     from mgu.comparison import write_study_report
+    from mgu.jobs.comparing import searches_and_trained
     from mgu.study.ledger import read_study
 
     paths = write_study_report(read_study(study), study, searches_and_trained(rivals)[0])

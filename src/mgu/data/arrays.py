@@ -23,7 +23,7 @@ Target = NDArray[np.int64] | NDArray[np.float32]
 Groups = NDArray[np.str_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """Samples and their targets.
 
@@ -35,6 +35,9 @@ class Split:
     x: NDArray[Any]
     y: Target
     groups: Groups | None = None
+
+    def __repr__(self) -> str:
+        return f"<Split of {len(self.y):,} samples: x {self.x.shape} {self.x.dtype}, y {self.y.dtype}>"
 
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """The samples at these positions, copied."""
@@ -81,7 +84,7 @@ class Decoded:
         return whole if len(part.rows) == len(whole.y) else whole.take(part.rows)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DataSet:
     """Three disjoint splits, and the names of the classes that their labels index; none for regression.
 
@@ -102,6 +105,14 @@ class DataSet:
     features: TableFeatures | None = None
     note: str = ""
     query: Query = field(default_factory=Query)
+
+    def __repr__(self) -> str:
+        train, validation, test = (f"{len(split.y):,}" for split in self.splits)
+        answers = f"{len(self.classes)} classes" if self.classes else "a quantity"
+        return (
+            f"<DataSet {self.short_name}: {train} training, {validation} validation, {test} test samples of shape "
+            f"{self.input_shape}; {answers}>"
+        )
 
     @property
     def short_name(self) -> str:

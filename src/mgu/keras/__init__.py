@@ -12,6 +12,7 @@ from mgu.keras.gates import GATES, GatingUnit
 from mgu.keras.harden import harden
 from mgu.keras.latency import compare_latency
 from mgu.keras.network import build_network
+from mgu.keras.summary import summary
 from mgu.keras.unit import ACTIVATIONS, OPERATIONS, ChainBlock, MultiGatedUnit
 from mgu.keras.weights import load_weights, save_weights
 
@@ -31,4 +32,5 @@ __all__ = [
     "harden",
     "load_weights",
     "save_weights",
+    "summary",
 ]

@@ -1,7 +1,8 @@
 """Gates: from a unit's input to numbers between 0 and 1 that mix two values, in four kinds of cost.
 
 A gate kind is a layer that computes the logits of several gates at once. Each returns one tensor a gate: of the
-output's full shape, or (batch, channels) where the gate is the same at every position.
+output's full shape, or (batch, channels) where the gate is the same at every position. Its ``biases`` are what of the
+logits does not depend on the input, one tensor a gate.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +48,11 @@ class ReplicaGates(layers.Layer):
         offsets = [everywhere(self.offset[i : i + 1], len(x.shape), self.channel_axis) for i in range(len(logits))]
         return tuple(value + offset for value, offset in zip(logits, offsets, strict=True))
 
+    def biases(self) -> tuple[Any, ...]:
+        if self.offset is None:
+            return tuple(layer.bias for layer in self.replicas)
+        return tuple(ops.unstack(ops.convert_to_tensor(self.offset), len(self.replicas)))
+
 
 class DepthwiseGates(layers.Layer):
     """Depth-wise gates: channel o of a gate sees input channel floor(o * in / out) through a window like the layer's.
@@ -82,6 +88,9 @@ class DepthwiseGates(layers.Layer):
         logits = ops.split(values + self.bias, len(self.priors), axis=-1)
         return tuple(logits if self.channel_axis == -1 else [ops.moveaxis(value, -1, 1) for value in logits])
 
+    def biases(self) -> tuple[Any, ...]:
+        return tuple(ops.split(self.bias, len(self.priors)))
+
 
 class SqueezeGates(layers.Layer):
     """Squeeze gates: logits = W2 relu(W1 mean_positions(x)) + b, one low-dimensional embedding for all gates of a unit.
@@ -107,6 +116,9 @@ class SqueezeGates(layers.Layer):
         logits = self.excite(self.squeeze(pooled(x, self.channel_axis)))
         return tuple(ops.split(logits, self.count, axis=-1))
 
+    def biases(self) -> tuple[Any, ...]:
+        return tuple(ops.split(self.excite.bias, self.count))
+
 
 class ChannelGates(layers.Layer):
     """Channel gates: one learned logit a channel and gate, whatever the input; (gates, 1, channels). The cheapest."""
@@ -120,6 +132,9 @@ class ChannelGates(layers.Layer):
 
     def call(self, x: Any) -> tuple[Any, ...]:
         return tuple(ops.unstack(ops.convert_to_tensor(self.logits), len(self.priors)))
+
+    def biases(self) -> tuple[Any, ...]:
+        return self.call(None)
 
 
 #: The gate kinds by name.

@@ -16,7 +16,7 @@ from mgu.keras.mixture import Mixture
 from mgu.keras.norms import LayerNorm, RMSNorm, batch_norm
 from mgu.keras.processors import SqueezeExcite, group_norm, instance_norm
 from mgu.keras.switchable import SwitchableNorm
-from mgu.wiring import Chain, Gate, Op, evaluate, form_chain, prior_logits
+from mgu.wiring import OPTIONS, Chain, Gate, Op, evaluate, form_chain, options_text, prior_logits
 from mgu.wiring import gates as chain_gates
 
 #: The activations by name, as in the PyTorch half; any other is given as a layer or a function.
@@ -229,6 +229,11 @@ class MultiGatedUnit(ChainBlock):
             "processors": list(self.processors),
             "sharpness": self.sharpness,
         }
+
+    def __repr__(self) -> str:
+        options = {name: value for name, value in self.get_config().items() if name in OPTIONS}
+        text = options_text(options, self.sharpness)
+        return f"<MultiGatedUnit name={self.name}, layer={self.layer.name}, {text}, built={self.built}>"
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "MultiGatedUnit":

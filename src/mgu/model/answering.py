@@ -19,13 +19,16 @@ from mgu.training.samples import EVALUATION_BATCH, Samples, standardised
 PREDICTION = "prediction"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """A model's answers to new data: ``outputs`` (samples, outputs) as its network gives them, in float32."""
 
     fresh: Fresh
     preprocessing: Preprocessing
     outputs: Tensor
+
+    def __repr__(self) -> str:
+        return f"<Predictions for {len(self.fresh.names):,} {self.fresh.kind}s>"
 
     @property
     def header(self) -> list[str]:

@@ -30,7 +30,7 @@ class NotTrainedError(RuntimeError):
     """The training did not come to an end, as the message tells."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FittedModel:
     """A trained network of one's own data, all that was learned of it, and its card."""
 
@@ -42,6 +42,9 @@ class FittedModel:
     hardening: Hardening
     diagnosis: Diagnosis
     card: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<FittedModel of {self.data!r}>"
 
     def save(self, folder: Path) -> Path:
         """Write the folder, whole or not at all. Raises InputError where it is there already, and OSError."""

@@ -24,6 +24,7 @@ from mgu.history import Decision
 from mgu.model.soft import build_soft
 from mgu.torch import export
 from mgu.torch.build import attempt
+from mgu.torch.network import count_weights
 from mgu.torch.weights import load_weights
 from mgu.training.tasks import Classification, Regression
 
@@ -32,7 +33,7 @@ SOFT_WEIGHTS = "weights.safetensors"
 MOST_DESCRIBED = 64 * 2**20
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A folder's plain network, in evaluation mode on ``device``; its ``card``; and what data must be made into."""
 
@@ -41,6 +42,12 @@ class Model:
     card: Mapping[str, Any]
     preprocessing: Preprocessing
     device: torch.device
+
+    def __repr__(self) -> str:
+        classes = self.preprocessing.classes
+        answers = f"{len(classes)} classes" if classes else "a quantity"
+        weights = f"{count_weights(self.network):,} weights"
+        return f"<Model {self.folder}: inputs of shape {self.preprocessing.input_shape}, {answers}, {weights}>"
 
     @property
     def task(self) -> Classification | Regression:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from mgu.errors import InputError
 from mgu.history import Decision, Epoch
+from mgu.recipe import Recipe
 from mgu.torch.harden import decide
 from mgu.training.hardening import AS_OPENED, DECIDED_ON
 from mgu.training.learner import Setting
-from mgu.training.recipe import Recipe
 from mgu.training.run import Run, Snapshot
 from mgu.training.samples import EVALUATION_BATCH, Samples
 from mgu.training.torch_learner import TorchLearner

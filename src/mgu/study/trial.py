@@ -138,7 +138,7 @@ def _kwh(usage: Usage | None) -> float:
     return usage.told_kwh if usage else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StudyView:
     """A whole study as it stands, for tables and reports: what was set, where it ran, every record in order, and the
     commands that worked on it."""
@@ -147,6 +147,10 @@ class StudyView:
     environment: Mapping[str, Any]
     records: tuple[Record, ...] = ()
     commands: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        ended = sum(record.status in ENDED for record in self.records)
+        return f"<StudyView: {ended} of {len(self.records)} trials have ended>"
 
     @property
     def grid_size(self) -> int:

@@ -9,8 +9,10 @@ from mgu.torch.fold import fold
 from mgu.torch.gates import GATES, GatingUnit
 from mgu.torch.harden import harden
 from mgu.torch.latency import compare_latency, latency
+from mgu.torch.log_gates import log_gates
 from mgu.torch.network import build_network, count_weights, model_size
 from mgu.torch.onnx_file import to_onnx
+from mgu.torch.summary import summary
 from mgu.torch.tune import fine_tune, sharpen
 from mgu.torch.unit import ACTIVATIONS, OPERATIONS, ChainBlock, MultiGatedUnit
 from mgu.torch.weights import load_weights, save_weights
@@ -36,11 +38,13 @@ __all__ = [
     "latency",
     "load",
     "load_weights",
+    "log_gates",
     "model_size",
     "read_card",
     "save",
     "save_weights",
     "sharpen",
     "step_flops",
+    "summary",
     "to_onnx",
 ]

@@ -81,6 +81,11 @@ def gate_means(model: nn.Module, x: Tensor) -> dict[str, dict[str, float]]:
     return {name: dict(zip(units[name].gate_names, found.tolist(), strict=True)) for name, found in means.items()}
 
 
+def gate_values_on(model: nn.Module, inputs: Iterable[Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Every value of every gate on batches of inputs, flat, by unit and gate; the model is run as it is."""
+    return _gate_values(model, _units(model), inputs)[0]
+
+
 def _units(model: nn.Module) -> dict[str, MultiGatedUnit]:
     return {name: module for name, module in model.named_modules() if isinstance(module, MultiGatedUnit)}
 

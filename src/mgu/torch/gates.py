@@ -1,7 +1,8 @@
 """Gates: from a unit's input to numbers between 0 and 1 that mix two values, in four kinds of cost.
 
 A gate kind is a module that computes the logits of several gates at once. Each returns one tensor a gate: of the
-output's full shape, or (batch, channels) where the gate is the same at every position.
+output's full shape, or (batch, channels) where the gate is the same at every position. Its ``biases`` are what of the
+logits does not depend on the input, one tensor a gate.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,9 @@ class ReplicaGates(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return self.beside((), x).values
+
+    def biases(self) -> tuple[Tensor, ...]:
+        return tuple(layer.bias for layer in self.replicas) if self.offset is None else tuple(self.offset)  # type: ignore[misc]
 
     def beside(self, layers: Sequence[nn.Module], x: Tensor) -> Outputs:
         """What further layers give for x, and behind it the gates' logits; in one run where all are alike."""
@@ -75,6 +79,10 @@ class DepthwiseGates(nn.Module):
         seen = x.index_select(self.channel_axis, self.source)  # type: ignore[arg-type]
         return self.window(seen).chunk(self.count, dim=self.channel_axis)  # type: ignore[no-any-return]
 
+    def biases(self) -> tuple[Tensor, ...]:
+        assert self.window.bias is not None
+        return self.window.bias.chunk(self.count)
+
 
 class SqueezeGates(nn.Module):
     """Squeeze gates: logits = W2 relu(W1 mean_positions(x)) + b, one low-dimensional embedding for all gates of a unit.
@@ -97,6 +105,9 @@ class SqueezeGates(nn.Module):
         pooled = x.mean(dim=tuple(positions)) if positions else x
         return self.excite(F.relu(self.squeeze(pooled))).chunk(self.count, dim=-1)  # type: ignore[no-any-return]
 
+    def biases(self) -> tuple[Tensor, ...]:
+        return self.excite.bias.chunk(self.count)
+
 
 class ChannelGates(nn.Module):
     """Channel gates: one learned logit a channel and gate, whatever the input. The cheapest."""
@@ -106,6 +117,9 @@ class ChannelGates(nn.Module):
         self.logits = nn.Parameter(_repeat(priors, wrapped).view(len(priors), 1, -1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.logits.unbind()
+
+    def biases(self) -> tuple[Tensor, ...]:
         return self.logits.unbind()
 
 

@@ -17,7 +17,7 @@ from mgu.torch.norms import BatchNorm, LayerNorm
 from mgu.torch.processors import GroupNorm, InstanceNorm, RMSNorm, SqueezeExcite
 from mgu.torch.switchable import SwitchableNorm
 from mgu.torch.together import alike
-from mgu.wiring import INPUT, Chain, Gate, Op, evaluate, form_chain, prior_logits
+from mgu.wiring import INPUT, Chain, Gate, Op, evaluate, form_chain, options_text, prior_logits
 from mgu.wiring import gates as chain_gates
 
 #: The activations by name; any other is given as a module.
@@ -162,8 +162,19 @@ class MultiGatedUnit(ChainBlock):
         self.gate_names = tuple(gate.name for gate in chain_gates(chain))
         priors = prior_logits(prior, form, residual_gate=residual_gate, processors=processors)
         self.gates = make_gates(gates, wrapped, priors)
+        self.options = {
+            "gates": gates,
+            "prior": prior,
+            "residual_gate": residual_gate,
+            "form": form,
+            "bypass": bypass,
+            "processors": processors,
+        }
         self.sharpness = 1.0
         self.reach = math.inf
+
+    def extra_repr(self) -> str:
+        return options_text(self.options, self.sharpness)
 
     def forward(self, x: Tensor) -> Tensor:
         self._check_shape(x)

@@ -9,18 +9,18 @@ import torch
 from mgu.data import DataSet
 from mgu.history import Epoch, Result
 from mgu.measure import Meter
+from mgu.recipe import Recipe
 from mgu.spaces import Architecture
 from mgu.training.denormals import flush_denormals
 from mgu.training.frameworks import framework_of
 from mgu.training.hardening import harden_and_train
 from mgu.training.learner import Learner, Setting
-from mgu.training.recipe import Recipe
 from mgu.training.run import Run
 from mgu.training.samples import Samples, on_device
 from mgu.training.tasks import Task, task_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fitted:
     """What learned a network, with the weights of its best epoch, how the run went, what for, the validation samples as
     the network takes them, and what learned the plain network that it hardened to, None where it was not hardened."""
@@ -30,6 +30,9 @@ class Fitted:
     task: Task
     validation: Samples
     hardened_learner: Learner | None = None
+
+    def __repr__(self) -> str:
+        return f"<Fitted {type(self.network).__name__} of {self.learner.size:,} weights: {self.result!r}>"
 
     @property
     def network(self) -> Any:

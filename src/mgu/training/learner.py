@@ -11,8 +11,8 @@ from torch import Tensor
 from mgu.diagnosis import Diagnosis
 from mgu.history import Decision, Flops
 from mgu.measure import Meter
+from mgu.recipe import Recipe
 from mgu.training.operations import Operations
-from mgu.training.recipe import Recipe
 from mgu.training.samples import Samples
 from mgu.training.tasks import Task
 
