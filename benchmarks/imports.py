@@ -1,6 +1,6 @@
 """How long ``import mgu`` takes, in a fresh process, beside those of what it needs: the median of 11, in seconds.
 
-    python benchmarks/imports.py
+python benchmarks/imports.py
 """
 
 import subprocess
@@ -13,9 +13,7 @@ TIMED = "import time; begun = time.perf_counter(); import {}; print(time.perf_co
 
 def seconds(module: str) -> float:
     run = [sys.executable, "-c", TIMED.format(module)]
-    return median(
-        float(subprocess.run(run, capture_output=True, text=True, check=True).stdout) for _ in range(ROUNDS)
-    )
+    return median(float(subprocess.run(run, capture_output=True, text=True, check=True).stdout) for _ in range(ROUNDS))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgu.errors import InputError
-from mgu.sizing import architecture_for
+from mgu.sizing import architecture_for, batch_size_for
 from mgu.torch import build_network, model_size
 
 counts = st.integers(1, 2_000_000)
@@ -85,3 +85,10 @@ def test_examples_worked_out_by_hand(shape, samples, layout, filters):
 def test_what_is_no_shape_or_no_data_is_refused(shape, samples):
     with pytest.raises(InputError, match="arrived"):
         architecture_for(shape, samples)
+
+
+@pytest.mark.parametrize(
+    ("samples", "size"), [(1, 8), (133, 8), (255, 8), (256, 16), (1197, 64), (1023, 32), (60_000, 64)]
+)
+def test_an_epoch_has_sixteen_batches_where_their_size_allows(samples, size):
+    assert batch_size_for(samples) == size

@@ -1,4 +1,5 @@
-"""How large a network a data set gets where nobody says: by the shape of one sample and the number of them."""
+"""How large a network a data set gets, and its batches, where nobody says: by the shape of one sample and the number of
+them."""
 
 from collections.abc import Sequence
 from math import isqrt, prod
@@ -15,6 +16,10 @@ OVER_POSITIONS, FOR_TABLES = (8, 32), (16, 128)
 WIDEST = 8
 #: Strided layers leave so many positions on an axis, as the geometric mean over the axes, and on the shortest one.
 LEFT, LEFT_SHORTEST = 4, 2
+#: An epoch has 16 batches where that leaves them no smaller, and no larger, than this.
+BATCHES, BATCH_SIZES = 16, (8, 64)
+#: What is stopped after so many epochs without a better validation: with few batches an epoch is little training.
+PATIENCE = 20
 
 
 def architecture_for(input_shape: Sequence[int], samples: int) -> Architecture:
@@ -46,6 +51,11 @@ def architecture_for(input_shape: Sequence[int], samples: int) -> Architecture:
     halvings, start = _halvings(positions), _within(width // 2, OVER_POSITIONS)
     layout = Layout(max(2, 1 + halvings + deeper), halvings, 2, 1, 2)
     return Architecture(layout, start_filters=start, max_filters=WIDEST * start)
+
+
+def batch_size_for(samples: int) -> int:
+    """The batch size for a number of training samples: the largest power of two up to samples / 16, from 8 to 64."""
+    return _within(1 << (max(1, samples // BATCHES).bit_length() - 1), BATCH_SIZES)
 
 
 def _halvings(positions: Sequence[int]) -> int:

@@ -19,6 +19,7 @@ from mgu.cli.options import (
     unit_options,
 )
 from mgu.cli.printing import print_rows
+from mgu.recipe import Recipe
 
 
 @click.command()
@@ -36,7 +37,7 @@ from mgu.cli.printing import print_rows
     default="",
     help="Only the models of these names, such as 'MNI_00?,*MGU*'.",
 )
-@recipe_options
+@recipe_options(Recipe.patience, Recipe.batch_size)
 @unit_options
 @click.option(
     "--framework", default="torch", show_default=True, help="torch, or keras on the backend that KERAS_BACKEND names."

@@ -16,6 +16,7 @@ from mgu.cli.options import (
     tensorboard_option,
     unit_options,
 )
+from mgu.sizing import PATIENCE
 
 EXAMPLES = """
 \b
@@ -31,7 +32,7 @@ Examples:
 @click.argument("data")
 @click.option("--out", type=click.Path(path_type=Path), help="The model's folder, a new one.  [default: models/DATA]")
 @data_options
-@recipe_options
+@recipe_options(PATIENCE, None, "a sixteenth of the training samples, 8 to 64")
 @unit_options
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the weights and the order of samples."

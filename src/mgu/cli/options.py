@@ -78,39 +78,43 @@ data_options = _added(
     ),
 )
 
-#: How a network is trained; see ``mgu.recipe.Recipe``.
-recipe_options = _added(
-    click.option("--epochs", default=Recipe.epochs, show_default=True, help="At most so many epochs a network."),
-    click.option(
-        "--patience",
-        default=Recipe.patience,
-        show_default=True,
-        help="Stop after so many epochs without a better validation.",
-    ),
-    click.option("--batch-size", default=Recipe.batch_size, show_default=True),
-    click.option("--lr", default=Recipe.lr, show_default=True, help="Learning rate at the first step."),
-    click.option(
-        "--decay", type=float, help="Learning rate at a step: lr / (1 + decay * step).  [default: lr / epochs]"
-    ),
-    click.option(
-        "--harden-after",
-        default=Recipe.harden_after,
-        show_default=True,
-        help="Harden the MGU network after this share of the epochs, and train on what is left; 0: never.",
-    ),
-    click.option(
-        "--precision",
-        default=Recipe.precision,
-        show_default=True,
-        help="float32, or bf16 by autocast (Keras: mixed_bfloat16).",
-    ),
-    click.option(
-        "--compile",
-        default=Recipe.compile,
-        show_default=True,
-        help="A mode of torch.compile (Keras: default, XLA).",
-    ),
-)
+
+def recipe_options(patience: int, batch_size: int | None, batch_sizes: str = "") -> Callable[[Command], Command]:
+    """How a network is trained, see ``mgu.recipe.Recipe``, with a command's own defaults; ``batch_sizes`` says what
+    the batch size is where none is given."""
+    return _added(
+        click.option("--epochs", default=Recipe.epochs, show_default=True, help="At most so many epochs a network."),
+        click.option(
+            "--patience",
+            default=patience,
+            show_default=True,
+            help="Stop after so many epochs without a better validation.",
+        ),
+        click.option("--batch-size", type=int, default=batch_size, show_default=batch_sizes or True),
+        click.option("--lr", default=Recipe.lr, show_default=True, help="Learning rate at the first step."),
+        click.option(
+            "--decay", type=float, help="Learning rate at a step: lr / (1 + decay * step).  [default: lr / epochs]"
+        ),
+        click.option(
+            "--harden-after",
+            default=Recipe.harden_after,
+            show_default=True,
+            help="Harden the MGU network after this share of the epochs, and train on what is left; 0: never.",
+        ),
+        click.option(
+            "--precision",
+            default=Recipe.precision,
+            show_default=True,
+            help="float32, or bf16 by autocast (Keras: mixed_bfloat16).",
+        ),
+        click.option(
+            "--compile",
+            default=Recipe.compile,
+            show_default=True,
+            help="A mode of torch.compile (Keras: default, XLA).",
+        ),
+    )
+
 
 #: MultiGatedUnit's options, which a command gets by the names of its arguments.
 unit_options = _added(

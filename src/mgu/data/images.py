@@ -90,6 +90,8 @@ def _name(cell: Any, place: Place, i: int) -> str:
 
 def _read(cell: Any, feature: Any, name: str) -> Pixels:
     """One image as (channels, height, width), upright."""
+    from PIL import UnidentifiedImageError
+
     if cell["bytes"] is None and not os.path.exists(cell["path"]):
         raise InputError(f"{name}: there is no such image, though the metadata names it; add the file or drop its row")
     try:
@@ -100,6 +102,8 @@ def _read(cell: Any, feature: Any, name: str) -> Pixels:
             return _greyscale_or_rgb(feature.decode_example(cell))
     except MemoryError:
         raise
+    except UnidentifiedImageError:
+        raise InputError(f"{name}: not a readable image (of no format that is known); replace or remove it") from None
     except Exception as error:  # Pillow's readers raise errors of every kind for a damaged file
         raise InputError(f"{name}: not a readable image ({error}); replace or remove it") from None
 

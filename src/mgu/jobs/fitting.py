@@ -1,7 +1,7 @@
 """From data to a model's folder, in one call."""
 
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mgu.model import Model, check_free, fit_model, read_model
 from mgu.model.words import fitted_lines
 from mgu.progress import follow
 from mgu.report.score import SCORES
+from mgu.sizing import PATIENCE, batch_size_for
 from mgu.tracking.facts import run_params
 from mgu.tracking.tensorboard import RunLog, summary_writer
 from mgu.training import framework_of
@@ -35,33 +36,38 @@ def fit(
 ) -> Model:
     """Train one MGU network on data, save it as a model in a new folder, and return that; ``mgu fit`` from Python.
 
-    ``data`` is a folder of images, a CSV or Parquet table, or any other name that ``mgu.data.load_data`` takes; ``out``
-    is models/NAME where it is not given. ``options`` are those of ``load_data`` (target, task, limit, group, keep,
-    image_size, drop), of ``mgu.training.Recipe`` (epochs, batch_size, lr, decay, patience, precision, compile,
-    harden_after) and of ``MultiGatedUnit`` (gates, prior, form, bypass, processors, residual_gate), with their
-    defaults. ``tensorboard`` is a folder to write the training to, epoch by epoch. Unless it is not ``verbose``, how
-    far the training is is shown meanwhile, and at the end what was learned and how good it is. ``command`` is kept in
-    the model's card.
+    ``data`` is a folder of images, a CSV or Parquet table, or any other name that ``mgu.data.load_data`` takes;
+    ``out`` is models/NAME where it is not given. ``options`` are those of ``load_data`` (target, task, limit,
+    group, keep, image_size, drop), of ``mgu.training.Recipe`` (epochs, batch_size, lr, decay, patience, precision,
+    compile, harden_after) and of ``MultiGatedUnit`` (gates, prior, form, bypass, processors, residual_gate), with
+    their defaults, but for a batch size of a sixteenth of the training samples, 8 to 64, and a patience of 20.
+    ``tensorboard`` is a folder to write the training to, epoch by epoch. Unless it is not ``verbose``, how far the
+    training is is shown meanwhile, and at the end what was learned and how good it is. ``command`` is kept in the
+    model's card.
 
     Raises InputError for data and options that do not fit, and where ``out`` is there already, before anything is
     trained, and ``mgu.model.NotTrainedError`` where a loss was not finite: nothing is saved then.
     """
-    chosen, place = Options.of(options), framework_of("torch").device(device)
+    options = {"patience": PATIENCE, **options}
+    sized = options.get("batch_size") is None
+    chosen = Options.of({name: value for name, value in options.items() if name != "batch_size" or not sized})
+    place = framework_of("torch").device(device)
     if tensorboard:
         summary_writer()
     if out:
         check_free(Path(out))  # before the data is read, which may take long
     loaded = load_data(str(data), **chosen.data)
+    recipe = replace(chosen.recipe, batch_size=batch_size_for(len(loaded.train.y))) if sized else chosen.recipe
     folder, score = Path(out or Path("models") / loaded.short_name), SCORES[loaded.task]
     check_free(folder)
     run = Path(tensorboard) / folder.name if tensorboard else None
     if run and run.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"TensorBoard's run {run} would lie in the model's own folder; name another for one of them")
     with ExitStack() as stack:
-        told = [stack.enter_context(follow(Console(stderr=True, quiet=not verbose), chosen.recipe.epochs, score))]
+        told = [stack.enter_context(follow(Console(stderr=True, quiet=not verbose), recipe.epochs, score))]
         logs = []
         if run:
-            params = {"seed": seed, **run_params(asdict(chosen.recipe), {**OPTIONS, **chosen.unit})}
+            params = {"seed": seed, **run_params(asdict(recipe), {**OPTIONS, **chosen.unit})}
             logs.append(stack.enter_context(closing(RunLog(run, score, params))))
             told.append(logs[0].epoch_ended)
 
@@ -71,7 +77,7 @@ def fit(
 
         model = fit_model(
             loaded,
-            chosen.recipe,
+            recipe,
             unit=chosen.unit,
             seed=seed,
             device=place,

@@ -33,11 +33,12 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
 
     ``width`` is that of each of ``depth`` units, "auto" the power of two nearest to 1.5 sqrt(rows), from 32 to 256.
     ``activation`` and ``unit``, a dict of further options, are MultiGatedUnit's; ``dropout`` is before the readout;
-    ``weight_decay`` is of the layers' kernels. ``batch_size`` "auto" is a sixteenth of the rows, from 32 to 256.
-    ``early_stopping=False`` learns from all rows, for ``max_iter`` epochs, and decides gates and best epoch by them
-    too. ``harden_after=0`` leaves the network soft. ``class_weight`` is a dict, "balanced" (the rows' weight /
-    (classes * the weight of the class)) or None. ``warm_start`` begins a fit with the network of the last one, and its
-    columns and classes. ``random_state`` is as everywhere in scikit-learn.
+    ``weight_decay`` is of the layers' kernels, "auto" 300 / rows, from 0.1 to 1. ``batch_size`` "auto" is a
+    sixteenth of the rows, from 32 to 256. ``early_stopping=False`` learns from all rows, for ``max_iter`` epochs,
+    and decides gates and best epoch by them too. ``harden_after=0`` leaves the network soft. ``class_weight`` is a
+    dict, "balanced" (the rows' weight / (classes * the weight of the class)) or None. ``warm_start`` begins a fit
+    with the network of the last one, and its columns and classes. ``random_state`` is as everywhere in
+    scikit-learn.
 
     After a fit there are ``classes_``, ``network_`` (a plain ``torch.nn.Module`` in 64 bits, from standardised features
     to logits), ``soft_network_`` (as it was hardened), ``decisions_``, ``history_`` (scores in it are negative losses),
@@ -58,12 +59,12 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
         dropout: float = 0.0,
         unit: Any = None,
         learning_rate: float = 0.003,
-        weight_decay: float = 0.1,
+        weight_decay: float | str = "auto",
         batch_size: int | str = "auto",
         max_iter: int = 100,
         early_stopping: bool = True,
         validation_fraction: float = 0.15,
-        n_iter_no_change: int = 20,
+        n_iter_no_change: int = 50,
         harden_after: float = 0.1,
         class_weight: Any = None,
         warm_start: bool = False,

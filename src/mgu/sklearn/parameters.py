@@ -34,7 +34,10 @@ ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "depth": (_whole, "a whole number of at least 1"),
     "dropout": (_number(0, 1), "a number from 0 to below 1"),
     "learning_rate": (_number(POSITIVE, inf), "a number above 0"),
-    "weight_decay": (_number(0, inf), "a number of at least 0"),
+    "weight_decay": (
+        lambda value: (isinstance(value, str) and value == AUTO) or _number(0, inf)(value),
+        "'auto' or a number of at least 0",
+    ),
     "batch_size": (lambda value: value == AUTO or _whole(value), "'auto' or a whole number of at least 1"),
     "max_iter": (_whole, "a whole number of at least 1"),
     "validation_fraction": (_number(POSITIVE, ABOVE_HALF), "a number above 0, up to 0.5"),
@@ -63,6 +66,11 @@ def batch_size_of(estimator: Any, rows: int) -> int:
     return min(256, max(32, rows // 16)) if estimator.batch_size == AUTO else int(estimator.batch_size)
 
 
+def weight_decay_of(estimator: Any, rows: int) -> float:
+    """The weight decay; "auto" is 300 / rows, from 0.1 to 1: the fewer the rows, the more."""
+    return min(1.0, max(0.1, 300 / rows)) if estimator.weight_decay == AUTO else float(estimator.weight_decay)
+
+
 def architecture(estimator: Any, width: int) -> Architecture:
     """``depth`` MultiGatedUnits over linear layers of one width, dropout, and a readout."""
     layout = Layout(int(estimator.depth), 0, 1, inf, 1)
@@ -83,6 +91,6 @@ def recipe(estimator: Any, rows: int) -> TableRecipe:
         horizon=epochs,
         batch_size=batch_size_of(estimator, rows),
         lr=float(estimator.learning_rate),
-        weight_decay=float(estimator.weight_decay),
+        weight_decay=weight_decay_of(estimator, rows),
         patience=int(estimator.n_iter_no_change) if estimator.early_stopping else epochs,
     )
