@@ -1,5 +1,6 @@
 """A fitted estimator on disk: what ``mgu.torch.save`` writes, with all else as JSON data in its card; and back."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +34,8 @@ def write_estimator(estimator: BaseMGU, folder: str | Path) -> Path:
         },
     }
     written = save_network(estimator.network_, folder, (len(estimator.scaling_.mean),), card)
-    save_weights(estimator.soft_network_, written / SOFT)
+    # It was trained in 32 bits: nothing is lost.
+    save_weights(copy.deepcopy(estimator.soft_network_).float(), written / SOFT)
     return written
 
 
