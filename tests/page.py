@@ -1,7 +1,7 @@
 """Run the code of a page of the documentation, in order, as one program: ``python tests/page.py PAGE``.
 
-Where a block of text stands right behind a block of Python, it is what that prints. With ``--commands`` the mgu commands of
-``SHORT`` on the page's consoles are run too, and print what is below them.
+Where a block of text stands right behind a block of Python, it is what that prints. With ``--commands`` the mgu
+commands of ``SHORT`` on the page's consoles are run too, and print what is below them.
 """
 
 import contextlib
