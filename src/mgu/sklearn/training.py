@@ -108,7 +108,7 @@ def _solved(
         return history
     setting = replace(setting, recipe=replace(setting.recipe, epochs=until))
     learner = TableLearner(network, setting, train, len(history))
-    run = Run(lambda samples: learner, lambda: (train, validation, validation), setting, Snapshot(None, history))
+    run = Run(lambda samples: learner, lambda: (train, validation, validation), setting, Snapshot(history=history))
     _check_finite(run.fit(lambda epoch: None))
     return tuple(run.history)
 

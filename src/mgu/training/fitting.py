@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,12 +12,14 @@ from mgu.history import Epoch, Result
 from mgu.measure import Meter
 from mgu.recipe import Recipe
 from mgu.spaces import Architecture
+from mgu.training.checkpoints import Forgetful, Keeper
 from mgu.training.denormals import flush_denormals
 from mgu.training.frameworks import framework_of
 from mgu.training.hardening import harden_and_train
 from mgu.training.learner import Learner, Setting
 from mgu.training.run import Run
 from mgu.training.samples import Samples, on_device
+from mgu.training.states import Solved, States
 from mgu.training.tasks import Task, task_of
 
 
@@ -56,6 +59,7 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     meter: Meter | None = None,
     framework: str = "torch",
+    keeper: Keeper | None = None,
 ) -> Fitted:
     """Build the network of an architecture and train it; ``unit`` are MultiGatedUnit's options.
 
@@ -68,6 +72,9 @@ def fit(
     An MGU network is trained to its end, and the recipe says after which epoch it is hardened beside. What that gives
     has a result of its own, with the epochs up to there, the hardening and its own training on its clock, and in its
     operations and its usage; a usage needs a ``meter`` whose ``with`` block the call is in.
+
+    A ``keeper`` is given the state of the training now and then, and the newest state that it has is where the training
+    goes on, on one machine to the same result bit for bit, its clocks included: they go on from what they were.
     """
     build_learner = framework_of(framework).build
     target = torch.device(device if framework == "torch" else "cpu")  # of the samples
@@ -81,13 +88,23 @@ def fit(
     def build(samples: Samples) -> Learner:
         return build_learner(architecture, data.input_shape, unit or {}, setting, samples)
 
+    states = States(keeper or Forgetful())
+    found = states.newest()
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-        run = Run(build, lambda: on_device(data, target), setting)
-        result = run.solve(on_epoch, recipe.soft_epochs if is_mgu else 0)
+        run = Run(build, lambda: on_device(data, target), setting, None, found.soft if found else None, states.keep_soft)
+        if found and found.solved:
+            result, run.snapshot = found.solved.result, found.solved.snapshot
+            run.learner.restore(found.solved.weights)
+        else:
+            result = run.solve(on_epoch, recipe.soft_epochs if is_mgu else 0)
         if not run.snapshot or run.snapshot.epoch == recipe.epochs:
             return Fitted(run.learner, result, task, run.validation)
+        solved = Solved(result, run.snapshot, run.learner.weights())
+        keep = partial(states.keep_plain, solved)
         try:
-            hardened, hardening = harden_and_train(run, run.snapshot, on_epoch)
+            hardened, hardening = harden_and_train(run, run.snapshot, on_epoch, found.plain if found else None, keep)
+        except OSError:
+            raise  # of what keeps the state, which is there still
         except Exception as error:  # the trained network must not be lost with it
             message = f"not hardened: {type(error).__name__}: {error}"
             return Fitted(run.learner, replace(result, message=message), task, run.validation)

@@ -24,13 +24,12 @@ from mgu.keras.explain import explain, gate_means
 from mgu.keras.harden import compare, decide
 from mgu.keras.latency import compare_latency
 from mgu.spaces import Architecture
-from mgu.training.learner import Learner, Loss, Setting
+from mgu.training.learner import Learner, Loss, Setting, Weights
 from mgu.training.operations import Operations
 from mgu.training.samples import EVALUATION_BATCH, Samples, Shuffled
 from mgu.training.tasks import Classification
 
 Array = NDArray[Any]
-Weights = list[Array]
 #: Keras's name for each precision of a recipe.
 POLICIES = {"float32": "float32", "bf16": "mixed_bfloat16"}
 #: Whether XLA compiles the steps, for each of a recipe's ways that Keras has. JAX runs operation by operation without.
@@ -79,12 +78,11 @@ class KerasLearner:
     def warm_up(self, *evaluated: Samples) -> None:
         """Take a step of each batch size and predict, which compile, and put all variables back."""
         rows = [torch.arange(size) for size in dict.fromkeys(self.batches.sizes)]
-        variables = [*self.network.variables, *self.network.optimizer.variables]
-        before = [np.array(variable.numpy()) for variable in variables]
+        before = [np.array(variable.numpy()) for variable in self._variables]
         self._fit(rows)
         for samples in evaluated:
             self.predict(samples)
-        for variable, value in zip(variables, before, strict=True):
+        for variable, value in zip(self._variables, before, strict=True):
             variable.assign(value)
 
     def train(self) -> tuple[float, float]:
@@ -97,15 +95,25 @@ class KerasLearner:
         return torch.from_numpy(np.asarray(found, np.float32))
 
     def weights(self) -> Weights:
-        return [np.array(value) for value in self.network.get_weights()]
+        return {str(i): torch.from_numpy(np.array(value)) for i, value in enumerate(self.network.get_weights())}
 
     def restore(self, weights: Weights) -> None:
-        self.network.set_weights(weights)
+        self.network.set_weights([value.numpy() for value in weights.values()])
+
+    def state(self) -> Weights:
+        variables = {str(i): torch.from_numpy(np.array(v.numpy())) for i, v in enumerate(self._variables)}
+        return {**variables, "order": self.batches.order.get_state()}
+
+    def resume(self, state: Weights) -> None:
+        for i, variable in enumerate(self._variables):
+            variable.assign(state[str(i)].numpy())
+        self.batches.order.set_state(state["order"])
 
     def copied(self, weights: Weights) -> "KerasLearner":
         network = keras.models.clone_model(self.network)
-        network.set_weights(weights)
-        return KerasLearner(network, self.setting, self.samples)
+        learner = KerasLearner(network, self.setting, self.samples)
+        learner.restore(weights)
+        return learner
 
     def gate_means(self, samples: Samples) -> dict[str, dict[str, float]]:
         return gate_means(self.network, _last(samples.x))
@@ -147,6 +155,10 @@ class KerasLearner:
         """Write ``model.keras``, and ``model.json`` with the card."""
         _save(self.network, folder / "model.keras")
         write_whole(folder / "model.json", json.dumps(card, indent=1).encode())
+
+    @property
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.network.variables, *self.network.optimizer.variables]
 
     def _schedule(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
         """lr / (1 + decay * (steps + step)): of Keras's form, with what the steps before have made of lr and decay."""

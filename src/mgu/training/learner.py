@@ -17,6 +17,7 @@ from mgu.training.samples import Samples
 from mgu.training.tasks import Task
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Weights: TypeAlias = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,21 @@ class Learner(Protocol):
     def predict(self, samples: Samples) -> Tensor:
         """The network's outputs, (samples, outputs) float32."""
 
-    def weights(self) -> Any:
-        """A copy of the weights."""
+    def weights(self) -> Weights:
+        """A copy of the weights, by name."""
 
-    def restore(self, weights: Any) -> None:
+    def restore(self, weights: Weights) -> None:
         """Put such a copy back."""
 
-    def copied(self, weights: Any) -> "Learner":
+    def state(self) -> Weights:
+        """All that decides the epochs to come, by name: weights, optimizer, schedule, order of the samples, and the
+        state of random numbers. It may change with the next step."""
+
+    def resume(self, state: Weights) -> None:
+        """Go on from such a state of a learner that was built alike: on one machine the epochs to come are those that
+        it would have had, bit for bit."""
+
+    def copied(self, weights: Weights) -> "Learner":
         """A new learner of a network like this one, with these weights."""
 
     def gate_means(self, samples: Samples) -> Mapping[str, Mapping[str, float]]:

@@ -4,14 +4,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from torch import Tensor
 
 from mgu.history import Epoch, Flops, Result, Usage
 from mgu.measure import Clock, combined
 from mgu.training.cases import case_answers
-from mgu.training.learner import Learner, Setting
+from mgu.training.learner import Learner, Setting, Weights
 from mgu.training.operations import Operations
 from mgu.training.samples import EVALUATION_BATCH, Samples
 
@@ -26,7 +25,7 @@ class Snapshot:
     """A run as it was after an epoch: its weights, its history so far, the seconds on its clocks, its operations and
     what its meter had read."""
 
-    weights: Any
+    weights: Weights | None = None
     history: tuple[Epoch, ...] = ()
     train_s: float = 0.0
     compile_s: float = 0.0
@@ -42,9 +41,25 @@ class Snapshot:
         return self.history[-1].elapsed_s if self.history else 0.0
 
 
+@dataclass(frozen=True)
+class Progress:
+    """A run between two epochs, with all that it needs to go on: what it was ``at``, its learner's state, its best
+    epoch with the weights, and the snapshot that was taken of it."""
+
+    at: Snapshot
+    learner: Weights
+    best: Epoch
+    best_weights: Weights
+    snapshot: Snapshot | None
+
+
 class Run:
     """The training of a network. ``splits`` gives the samples, and ``build`` what learns from those to train on, on the
-    run's clock; ``before`` is the run that this one goes on from, its epochs and all that it cost counted."""
+    run's clock; ``before`` is the run that this one goes on from, its epochs and all that it cost counted.
+
+    ``resumed`` is this run as it was once, from where it goes on; what was spent to build it again is on no clock.
+    ``keep`` is given the run after each epoch but the last, to be kept.
+    """
 
     def __init__(
         self,
@@ -52,18 +67,23 @@ class Run:
         splits: Callable[[], Splits],
         setting: Setting,
         before: Snapshot | None = None,
+        resumed: Progress | None = None,
+        keep: "Callable[[Run], None]" = lambda run: None,
     ) -> None:
-        self.setting, self.before = setting, before or Snapshot(None)
+        self.setting, self.before, self.resumed, self.keep = setting, before or Snapshot(), resumed, keep
         self.task, self.recipe, device = setting.task, setting.recipe, setting.device
-        self.usage = self.before.usage
+        self.base = resumed.at if resumed else self.before
+        self.usage = self.base.usage
         self.train_clock, self.compile_clock, self.telling_clock = (Clock(device) for _ in range(3))
-        self.begun = self.train_clock.now() - self.before.elapsed_s
+        self.begun = self.train_clock.now() - self.base.elapsed_s
         self.train_samples, self.validation, self.test = splits()
         self.learner = build(self.train_samples)
-        self.history, self.best, self.snapshot = list(self.before.history), None, None
-
-    best: Epoch | None
-    snapshot: Snapshot | None
+        self.history = list(self.base.history)
+        self.best = resumed.best if resumed else None
+        self.best_weights = resumed.best_weights if resumed else None
+        self.snapshot = resumed.snapshot if resumed else None
+        if resumed:
+            self.begun = self.train_clock.now() - self.base.elapsed_s
 
     def solve(self, on_epoch: Callable[[Epoch], None], snapshot_after: int = 0) -> Result:
         """Train, evaluate on the test split, and leave the network with the best epoch's weights.
@@ -80,8 +100,8 @@ class Run:
         return Result(
             status="finished" if finished else "diverged",
             tts_s=tts_s,
-            train_s=self.before.train_s + self.train_clock.seconds,
-            compile_s=self.before.compile_s + self.compile_clock.seconds,
+            train_s=self.train_s,
+            compile_s=self.compile_s,
             train_score=best.train_score if best else None,
             val_score=best.val_score if best else None,
             test_score=self._score(answered, self.test) if answered is not None else None,
@@ -98,8 +118,9 @@ class Run:
 
     def fit(self, on_epoch: Callable[[Epoch], None], snapshot_after: int = 0) -> bool:
         """Train until the epochs or the patience are spent, and restore the best weights; False where it diverged."""
-        best_weights = None
-        for number in range(self.before.epoch + 1, self.recipe.epochs + 1):
+        if self.resumed:
+            self.learner.resume(self.resumed.learner)
+        for number in range(len(self.history) + 1, self.recipe.epochs + 1):
             train_loss, train_score = self.train()
             if not math.isfinite(train_loss):
                 return False
@@ -113,13 +134,34 @@ class Run:
                 if number == snapshot_after:
                     self._take_snapshot()
             if self.best is None or epoch.val_score > self.best.val_score:
-                self.best, best_weights = epoch, self.learner.weights()
+                self.best, self.best_weights = epoch, self.learner.weights()
             elif number - self.best.epoch >= self.recipe.patience:
                 break
+            with self.telling_clock.running():
+                self.keep(self)
         if snapshot_after and not self.snapshot:
             self._take_snapshot()
-        self.learner.restore(best_weights)
+        if self.best_weights is not None:
+            self.learner.restore(self.best_weights)
         return True
+
+    def progress(self) -> Progress:
+        """The run as it is after an epoch."""
+        assert self.best
+        assert self.best_weights is not None
+        self._read_meter()
+        at = Snapshot(None, tuple(self.history), self.train_s, self.compile_s, None, self.usage)
+        return Progress(at, self.learner.state(), self.best, self.best_weights, self.snapshot)
+
+    @property
+    def train_s(self) -> float:
+        """Seconds of training steps, those before counted."""
+        return self.base.train_s + self.train_clock.seconds
+
+    @property
+    def compile_s(self) -> float:
+        """Seconds of compiling, those before counted."""
+        return self.base.compile_s + self.compile_clock.seconds
 
     @property
     def apart_s(self) -> float:
@@ -145,8 +187,8 @@ class Run:
         self.snapshot = Snapshot(
             self.learner.weights(),
             tuple(self.history),
-            self.train_clock.seconds,
-            self.compile_clock.seconds,
+            self.train_s,
+            self.compile_s,
             self._flops(tested=False),
             self.usage,
         )

@@ -23,11 +23,9 @@ from mgu.torch.flops import forward_flops
 from mgu.torch.harden import compare, decide
 from mgu.torch.latency import compare_latency, latency
 from mgu.torch.network import build_network, count_weights
-from mgu.training.learner import Learner, Loss, Setting
+from mgu.training.learner import Learner, Loss, Setting, Weights
 from mgu.training.operations import Operations, count_operations
 from mgu.training.samples import Samples, Shuffled, autocast, outputs, predict
-
-Weights = dict[str, Tensor]
 
 
 class TorchLearner:
@@ -92,6 +90,23 @@ class TorchLearner:
     def restore(self, weights: Weights) -> None:
         self.network.load_state_dict(weights)
 
+    def state(self) -> Weights:
+        moments = self.optimizer.state_dict()["state"]
+        state = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        state |= {f"optimizer.{i}.{name}": value for i, values in moments.items() for name, value in values.items()}
+        state |= {"steps": torch.tensor(self.schedule.last_epoch), "order": self.batches.order.get_state()}
+        if self.setting.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.setting.device)
+        return {**state, "random": torch.get_rng_state()}
+
+    def resume(self, state: Weights) -> None:
+        self.restore(_below("network.", state))
+        self._resume_optimizer(_below("optimizer.", state), int(state["steps"]))
+        self.batches.order.set_state(state["order"])
+        torch.set_rng_state(state["random"])
+        if self.setting.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.setting.device)
+
     def copied(self, weights: Weights) -> "TorchLearner":
         network = copy.deepcopy(self.network)
         network.load_state_dict(weights)
@@ -143,6 +158,20 @@ class TorchLearner:
     def save_plain(self, folder: Path, input_shape: Sequence[int], card: Mapping[str, Any]) -> None:
         export.save(self.network, folder, input_shape, card)
 
+    def _resume_optimizer(self, moments: Weights, steps: int) -> None:
+        """Moments have the layout in memory of what they belong to, as those that the optimizer makes."""
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in moments.items():
+            index, _, name = key.partition(".")
+            like = weights[int(index)]
+            alike = torch.empty_like(like, device="cpu").copy_(value) if value.shape == like.shape else value
+            state.setdefault(int(index), {})[name] = alike
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        self.schedule.last_epoch = steps
+        for group, lr in zip(self.optimizer.param_groups, self.schedule.get_lr(), strict=True):
+            group["lr"] = lr
+
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad()
         answered = outputs(self.forward, x, self.recipe.precision)
@@ -163,3 +192,7 @@ class TorchLearner:
 
     def _autocast(self) -> torch.autocast:
         return autocast(self.setting.device, self.recipe.precision)
+
+
+def _below(prefix: str, state: Weights) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,0 +1,135 @@
+"""A training's state on disk: the last two checkpoints, each one file whose name says what it must hold."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from mgu.files import write_whole
+
+#: checkpoint-NUMBER-SHA256.safetensors
+NAME = re.compile(r"checkpoint-(\d{6})-([0-9a-f]{64})\.safetensors")
+KEPT = 2
+#: Seconds between two checkpoints, at least, and the most of the time that writing them takes.
+APART_S, SHARE = 1.0, 0.02
+#: Where a file of safetensors has its facts, as JSON.
+FACTS = "mgu"
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Plain JSON data, and tensors by group and name."""
+
+    facts: Mapping[str, Any]
+    tensors: Mapping[str, Tensors]
+
+
+class Keeper(Protocol):
+    """Where a training keeps its state, and finds it again."""
+
+    def newest(self) -> Checkpoint | None: ...
+
+    def keep(self, make: Callable[[], Checkpoint]) -> None: ...
+
+
+class Forgetful:
+    """Keeps nothing."""
+
+    def newest(self) -> Checkpoint | None:
+        return None
+
+    def keep(self, make: Callable[[], Checkpoint]) -> None:
+        pass
+
+
+class Checkpoints:
+    """The checkpoints of what ``of`` names, in a folder.
+
+    One is written when it is asked for, ``APART_S`` after the last one and so that writing takes at most ``SHARE`` of
+    the time. Its file is whole or absent, and the last ``KEPT`` stay. A file that does not hold what its name says is
+    set aside as ``corrupt-...``, and the one before it is used.
+    """
+
+    def __init__(self, folder: Path, of: str) -> None:
+        self.folder, self.of = folder, of
+        self.next_at = time.monotonic() + APART_S
+
+    def newest(self) -> Checkpoint | None:
+        """The last one that is whole. Raises OSError where one cannot be read."""
+        for path in self._files():
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() == _digest(path) and (found := self._read(content)):
+                return found
+            path.rename(path.with_name(f"corrupt-{path.name}"))
+        return None
+
+    def keep(self, make: Callable[[], Checkpoint]) -> None:
+        """Write what ``make`` gives, if it is time for it. Raises OSError; those before are then as they were."""
+        begun = time.monotonic()
+        if begun < self.next_at:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = self._written(make())
+        before = self._files()
+        number = 1 + max((_number(path) for path in before), default=0)
+        write_whole(self.folder / f"checkpoint-{number:06}-{hashlib.sha256(content).hexdigest()}.safetensors", content)
+        for path in before[KEPT - 1 :]:
+            path.unlink(missing_ok=True)
+        ended = time.monotonic()
+        self.next_at = ended + max(APART_S, (ended - begun) / SHARE)
+
+    def clear(self) -> None:
+        """Delete all of them: what they were for has ended. Raises OSError."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        """The newest first."""
+        found = self.folder.iterdir() if self.folder.is_dir() else ()
+        return sorted((path for path in found if NAME.fullmatch(path.name)), key=_number, reverse=True)
+
+    def _written(self, checkpoint: Checkpoint) -> bytes:
+        facts = json.dumps({"of": self.of, **checkpoint.facts})
+        flat = {
+            f"{group}/{name}": tensor.detach().cpu().contiguous()
+            for group, tensors in checkpoint.tensors.items()
+            for name, tensor in tensors.items()
+        }
+        return save(flat, {FACTS: facts})
+
+    def _read(self, content: bytes) -> Checkpoint | None:
+        """None for what is no checkpoint, or one of something else."""
+        try:
+            length = int.from_bytes(content[:8], "little")
+            facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][FACTS])
+            grouped: dict[str, dict[str, Tensor]] = {}
+            for flat, tensor in load(content).items():
+                group, _, name = flat.partition("/")
+                grouped.setdefault(group, {})[name] = tensor
+            return Checkpoint(facts, grouped) if facts.pop("of") == self.of else None
+        except (SafetensorError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _number(path: Path) -> int:
+    return int(_matched(path)[1])
+
+
+def _digest(path: Path) -> str:
+    return _matched(path)[2]
+
+
+def _matched(path: Path) -> re.Match[str]:
+    match = NAME.fullmatch(path.name)
+    assert match
+    return match
