@@ -4,17 +4,17 @@ It prints:
 
     $ mgu fit photos --out model --epochs 50
     Data: photos, 266 training, 54 validation, 80 test; 2 classes
-    Network: 3 layers of 8, 16, 32 channels, 5,986 weights; what its gates left:
+    Network: 3 layers of 8, 16, 32 channels, 6,154 weights; what its gates left:
       layer_1: layer, ...
-    Test: accuracy 100.00 %, macro F1 100.00 %, log loss 0.0011, of 80 samples
+    Test: accuracy 100.00 %, macro F1 100.00 %, log loss 0.0000, of 80 samples
     Cost: ...
     model
     $ mgu predict model new
     file,label,p(disc),p(ring)
-    disc-0.png,disc,1,4.45527e-07
-    disc-1.png,disc,1,3.9228e-07
-    ring-0.png,ring,0.00175057,0.998249
-    ring-1.png,ring,0.00127953,0.99872
+    disc-0.png,disc,1,5.45035e-09
+    disc-1.png,disc,1,6.70551e-08
+    ring-0.png,ring,3.30065e-11,1
+    ring-1.png,ring,2.46187e-11,1
 """
 
 import subprocess

@@ -27,6 +27,13 @@ def has_code(page):
     return any(block.language == "python" for block in blocks(text_of(page)))
 
 
+def needed(page):
+    """What the code of a page imports, and what that needs."""
+    code = "\n".join(block.text for block in blocks(text_of(page)) if block.language == "python")
+    names = set(re.findall(r"^(?:from|import) (\w+)", code, re.MULTILINE))
+    return names | {"keras": {"tensorflow"}, "hardening": {"onnxruntime", "onnxscript"}}.get(page.stem, set())
+
+
 def name_of(page):
     return page.stem
 
@@ -34,14 +41,11 @@ def name_of(page):
 @pytest.mark.parametrize("page", [page for page in PAGES if has_code(page)], ids=name_of)
 def test_its_code_runs_and_prints_what_it_says(page, tmp_path):
     environment = dict(os.environ)
-    for module in re.findall(r"pip install .?mgu\[(\w+)\]", text_of(page)):
-        package = {"energy": "codecarbon"}.get(module, module)
-        if package in ("keras", "onnx") and find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
     if page.stem == "keras":
         environment |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(tmp_path / "keras")}
-        if find_spec("tensorflow") is None:
-            pytest.skip("tensorflow is not installed")
+    for package in needed(page):
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
     flags = ["--commands"] if page.stem == "quickstart" else []
     command = [sys.executable, str(ROOT / "tests" / "page.py"), *flags, str(page)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -11,6 +11,7 @@ from mgu.cli.explain import explain
 from mgu.cli.export import export
 from mgu.cli.fit import fit
 from mgu.cli.harden import harden
+from mgu.cli.mlflow import mlflow
 from mgu.cli.predict import predict
 from mgu.cli.report import report, status
 from mgu.cli.space import space
@@ -19,7 +20,7 @@ from mgu.errors import InputError
 #: The commands as the manual has them, by heading.
 SECTIONS: Mapping[str, Sequence[click.Command]] = {
     "A model of your own data": (fit, predict, explain, harden, export),
-    "Compare with a grid": (compare, status, report, space),
+    "Compare with a grid": (compare, status, report, mlflow, space),
 }
 
 

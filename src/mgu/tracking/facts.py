@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mgu.history import Epoch, Result
+from mgu.history import Answers, Epoch, Errors, Result
+from mgu.metrics import metrics
 from mgu.report.score import Score
 from mgu.study.runner import trial_folder
 from mgu.study.trial import Trial
+
+_UNITS = ("kwh", "carbon_kg")
 
 #: A setting as tracking tools take it.
 Plain = str | int | float | bool
@@ -45,6 +48,34 @@ def epoch_metrics(epoch: Epoch, score: Score) -> dict[str, float]:
 def test_metric(result: Result, score: Score) -> dict[str, float]:
     """The score on the test split, "acc/test" or "r2/test"; nothing where the run did not come to its end."""
     return {} if result.test_score is None else {f"{score.short}/test": result.test_score}
+
+
+def final_metrics(result: Result, score: Score) -> dict[str, float]:
+    """How a run ended: the best epoch's validation score and the test score, what the test's answers are worth, times
+    in seconds, operations, energy in kWh and carbon in kg by how they are known. What was not measured is left out."""
+    answers, usage = result.test_answers, result.usage
+    found: dict[str, float | None] = {
+        f"{score.short}/best_validation": result.val_score,
+        **test_metric(result, score),
+        **({"mae/test": answers.mae, "rmse/test": answers.rmse} if isinstance(answers, Errors) else {}),
+        **(
+            {"log_loss/test": answers.log_loss, "f1/test": metrics(answers).macro.f1}
+            if isinstance(answers, Answers)
+            else {}
+        ),
+        "seconds/all": result.tts_s,
+        "seconds/training": result.train_s,
+        "seconds/compilation": result.compile_s,
+        "seconds/latency": result.latency_s,
+        "operations/matrix": result.run_flops.matrix if result.run_flops else None,
+        "operations/all": result.run_flops.every if result.run_flops else None,
+        **{
+            f"{unit}/{kind}": getattr(usage, f"{kind}_{unit}", None)
+            for unit in _UNITS
+            for kind in ("measured", "estimated")
+        },
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
 
 
 def gate_name(unit: str, gate: str) -> str:
