@@ -169,8 +169,10 @@ class TorchLearner:
             state.setdefault(int(index), {})[name] = alike
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.schedule.last_epoch = steps
-        for group, lr in zip(self.optimizer.param_groups, self.schedule.get_lr(), strict=True):
-            group["lr"] = lr
+        for group, lr, share in zip(
+            self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True
+        ):
+            group["lr"] = lr * share(steps)
 
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad()

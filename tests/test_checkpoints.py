@@ -1,0 +1,78 @@
+"""Files of checkpoints: whole, the last two, and what is damaged set aside."""
+
+import pytest
+import torch
+
+from mgu.training import checkpoints
+from mgu.training.checkpoints import Checkpoint, Checkpoints
+
+
+def keep(folder, *numbers, of="a trial"):
+    for number in numbers:
+        kept = Checkpoints(folder, of)
+        kept.next_at = 0
+        kept.keep(lambda number=number: Checkpoint({"n": number}, {"w": {"a.b/c": torch.full((2, 3), number)}}))
+
+
+def newest(folder, of="a trial"):
+    found = Checkpoints(folder, of).newest()
+    return found and (found.facts["n"], found.tensors["w"]["a.b/c"].tolist())
+
+
+def test_the_newest_is_read_and_two_stay(tmp_path):
+    assert newest(tmp_path / "none") is None
+    keep(tmp_path, 1, 2, 3)
+    assert newest(tmp_path) == (3, [[3.0] * 3] * 2)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert newest(tmp_path, of="another") is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-3],
+        lambda content: content[:-1] + bytes([content[-1] ^ 4]),
+        lambda content: content[:20] + bytes([content[20] ^ 1]) + content[21:],
+        lambda content: b"",
+        lambda content: bytes(len(content)),
+    ],
+    ids=["truncated", "bit flipped", "bit flipped in its facts", "empty", "zeros"],
+)
+def test_one_that_is_damaged_is_set_aside_and_the_one_before_used(tmp_path, damage):
+    keep(tmp_path, 1, 2)
+    last = max(tmp_path.iterdir())
+    last.write_bytes(damage(last.read_bytes()))
+    assert newest(tmp_path) == (1, [[1.0] * 3] * 2)
+    assert last.with_name(f"corrupt-{last.name}").exists()
+    keep(tmp_path, 3)
+    assert newest(tmp_path)[0] == 3
+
+
+def test_where_all_are_damaged_there_is_none(tmp_path):
+    keep(tmp_path, 1, 2)
+    for path in list(tmp_path.iterdir()):
+        path.write_bytes(b"")
+    assert newest(tmp_path) is None
+
+
+def test_clearing_leaves_none(tmp_path):
+    keep(tmp_path, 1, 2)
+    Checkpoints(tmp_path, "a trial").clear()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    kept, written = Checkpoints(tmp_path, "a trial"), []
+
+    def make():
+        written.append(now[0])
+        now[0] += 0.5  # what it costs
+        return Checkpoint({}, {})
+
+    while now[0] < 200:
+        kept.keep(make)
+        now[0] += 0.1
+    assert written[0] == pytest.approx(1.0)
+    assert 0.5 * len(written) <= 0.02 * 200 + 0.5
