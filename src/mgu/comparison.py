@@ -14,17 +14,21 @@ from mgu.errors import InputError
 from mgu.history import Epoch
 from mgu.measure import Meter, carbon_intensity, environment
 from mgu.report.page import write_report
-from mgu.saving import save_trial
 from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
 from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
-from mgu.study.runner import NO_LIMIT, Listener, Trained, run, trial_folder
+from mgu.study.runner import NO_LIMIT, Kept, Listener, Trained, run, trial_folder
 from mgu.study.trained_rivals import rival_models
 from mgu.study.trial import Estimator, StudyView, Trial
+from mgu.study.workers import answer_of
 from mgu.torch.network import model_size
-from mgu.training import Recipe, fit, fit_estimator, framework_of
+from mgu.training import Recipe, framework_of
 from mgu.training.tasks import task_of
+from mgu.trial_job import TrialJob
 from mgu.wiring import OPTIONS
+
+#: A trial of which nothing is heard for so many seconds is taken for hanging.
+STALL_S = 3600.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,12 +117,15 @@ class Comparison:
         command: str | None = None,
         searches: Sequence[str] = (),
         budget: Budget = NO_LIMIT,
+        stall_s: float = STALL_S,
     ) -> StudyView:
         """Train what is not yet done of the trials in the study in ``folder``, write the report there, and return the
         whole study.
 
         The report says what the ``searches``, names of ``mgu.rivals.STRATEGIES``, would have cost. No trial is begun
         once the ``budget`` is spent; the listener is told.
+        Each trial is trained in a process of its own, and goes on from its last checkpoint where that died or was
+        stopped; one of which nothing is heard for ``stall_s`` seconds, an epoch's end or a checkpoint, has failed.
         Each trial has a folder with its weights; of the plain ones only the most accurate so far keeps them. When
         stopped early, by Ctrl-C too, the report is of what is done. Raises InputError where the folder cannot be used
         for this study, where the report cannot be written, and for a budget of energy where no meter tells of any.
@@ -129,9 +136,21 @@ class Comparison:
         with Ledger.open(folder, settings, command) as ledger:
             keys = ledger.add(trials, settings)
 
-            def train(trial: Trial, on_epoch: Callable[[Epoch], None]) -> Trained:
+            def train(trial: Trial, tell: Callable[[Epoch | Kept], None]) -> Trained:
                 drop_weights(folder, ledger.view())
-                return self._train(trial, on_epoch)
+                job = TrialJob(
+                    trial,
+                    trial.key(settings),
+                    folder,
+                    self.data,
+                    self.recipe,
+                    self.unit,
+                    self.device,
+                    self.country,
+                    self.framework,
+                )
+                result, unsaved = answer_of(job, tell, stall_s)
+                return Trained(result, partial(_raise, unsaved))
 
             try:
                 spent = run(ledger, keys, train, self._environment(), listener, budget)
@@ -142,25 +161,6 @@ class Comparison:
                 drop_weights(folder, view)
                 write_study_report(view, folder, searches)
         return view
-
-    def _train(self, trial: Trial, on_epoch: Callable[[Epoch], None]) -> Trained:
-        framework_of(self.framework).clear()  # of the trial before, which would be on this one's peak of memory
-        with Meter(torch.device(self.device), self.country) as meter:
-            if isinstance(trial.architecture, Estimator):
-                result = fit_estimator(trial.architecture.name, self.data, seed=trial.seed, meter=meter)
-                return Trained(result, lambda folder: None)
-            fitted = fit(
-                trial.architecture,
-                self.data,
-                self.recipe,
-                seed=trial.seed,
-                device=self.device,
-                unit=self.unit,
-                on_epoch=on_epoch,
-                meter=meter,
-                framework=self.framework,
-            )
-        return Trained(fitted.result, partial(save_trial, fitted, self.data))
 
     def _environment(self) -> dict[str, str]:
         return {**environment(torch.device(self.device)), **framework_of(self.framework).versions}
@@ -242,3 +242,8 @@ def _plain(space: SearchSpace) -> dict[str, Any]:
 def _listed(value: Any) -> Any:
     """The value as JSON gives it back: a tuple as a list."""
     return list(value) if isinstance(value, tuple) else value
+
+
+def _raise(error: Exception | None, folder: Path) -> None:
+    if error:
+        raise error

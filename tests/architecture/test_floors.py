@@ -36,6 +36,7 @@ FLOORS = {
     "report": 3,
     "progress": 4,
     "saving": 4,
+    "trial_job": 5,
     "sklearn": 4,
     "comparison": 5,
     "model": 5,

@@ -94,8 +94,13 @@ class Ledger:
             json.dumps(dict(environment)),
         )
 
+    def resume(self, key: str, kept_s: float) -> None:
+        """Record that the attempt goes on from a state with so many seconds on its clock, which were not lost then."""
+        self._change("lost_s = max(0, lost_s - ?), elapsed_s = ?", key, kept_s, kept_s)
+
     def progress(self, key: str, elapsed_s: float) -> None:
-        """Record how long the attempt has run, so that its cost is known should it be killed."""
+        """Record how long the attempt has run, what it went on from included, so that its cost is known should it be
+        killed."""
         self._change("elapsed_s = ?", key, elapsed_s)
 
     def end(self, key: str, result: Result) -> None:

@@ -11,6 +11,7 @@ from mgu.history import Epoch, Result
 from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
 from mgu.study.trial import Record, Trial
+from mgu.study.workers import DiedError, FailedError, StalledError
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,18 @@ class Trained:
 
 NO_LIMIT = Budget()
 
-#: Trains one trial: what it is, and what to call after each epoch.
-Train = Callable[[Trial, Callable[[Epoch], None]], Trained]
+
+@dataclass(frozen=True)
+class Kept:
+    """So many seconds of a trial's clock are in a checkpoint: they are not lost with the attempt."""
+
+    seconds: float
+
+
+#: Trains one trial: what it is, and what to call after each epoch, and with each state that was kept or found.
+Train = Callable[[Trial, Callable[[Epoch | Kept], None]], Trained]
+#: An attempt whose process died is followed by another, but for so many deaths in a row with nothing kept between.
+DEATHS = 3
 
 
 class Listener(Protocol):
@@ -53,8 +64,8 @@ def run(
     An error in a trial is its result ("failed", with the error's text and the time it cost), and the next trial goes
     on. A failed trial is tried again by the next call, as is one whose process died; a finished or diverged one is not.
 
-    A trial's result is recorded before its files are written; what keeps them from being made is added to its message.
-    Raises InputError, which ends the study, where the ledger or a file cannot be written.
+    What keeps a trial's files from being made is added to its result's message. Raises InputError, which ends the
+    study, where the ledger or a file cannot be written.
     """
     for index, key in enumerate(keys, 1):
         record = ledger.record(key)
@@ -63,8 +74,7 @@ def run(
         if spent := budget.exceeded(ledger.view().records):
             return spent
         listener.trial_began(index, len(keys), record.trial)
-        ledger.begin(key, environment)
-        trained = _attempt(ledger, key, record.trial, train, listener)
+        trained = _Attempts(ledger, key, record.trial, train, environment, listener).trained()
         ledger.end(key, trained.result)
         unsaved = _save(trained, ledger.folder, record.trial)
         if unsaved:
@@ -79,20 +89,61 @@ def trial_folder(study: Path, trial: Trial) -> Path:
     return study / "trials" / f"{trial.model_name}-seed{trial.seed}"
 
 
-def _attempt(ledger: Ledger, key: str, trial: Trial, train: Train, listener: Listener) -> Trained:
-    begun = time.perf_counter()
+class _Attempts:
+    """The attempts at one trial, each with its cost in the ledger."""
 
-    def on_epoch(epoch: Epoch) -> None:
-        ledger.progress(key, time.perf_counter() - begun)
-        listener.epoch_ended(epoch)
+    def __init__(
+        self,
+        ledger: Ledger,
+        key: str,
+        trial: Trial,
+        train: Train,
+        environment: Mapping[str, str],
+        listener: Listener,
+    ) -> None:
+        self.ledger, self.key, self.trial, self.train = ledger, key, trial, train
+        self.environment, self.listener = environment, listener
+        self.kept_s: float | None = None  # by the attempt that is under way
+        self.farthest_s, self.deaths = 0.0, 0
 
-    try:
-        return train(trial, on_epoch)
-    except InputError:
-        raise
-    except Exception as error:  # a trial may fail in any way; the study must go on
-        message = _told(error, ledger.folder)
-        return Trained(Result("failed", tts_s=time.perf_counter() - begun, message=message), lambda folder: None)
+    def trained(self) -> Trained:
+        """What the first attempt gives whose process does not die, or that there was none."""
+        while True:
+            self.ledger.begin(self.key, self.environment)
+            self.begun, self.kept_s = time.perf_counter(), None
+            try:
+                return self.train(self.trial, self._told)
+            except InputError:
+                raise
+            except DiedError as death:
+                self.ledger.progress(self.key, self._elapsed_s)
+                self.deaths = 1 if (self.kept_s or 0) > self.farthest_s else self.deaths + 1
+                self.farthest_s = max(self.farthest_s, self.kept_s or 0)
+                if self.deaths >= DEATHS:
+                    return self._failed(f"{death}, in {DEATHS} attempts")
+            except (FailedError, StalledError) as error:
+                return self._failed(str(error))
+            except Exception as error:  # a trial may fail in any way; the study must go on
+                return self._failed(f"{type(error).__name__}: {error}")
+
+    def _told(self, message: Epoch | Kept) -> None:
+        if isinstance(message, Epoch):
+            self.ledger.progress(self.key, self._elapsed_s)
+            self.listener.epoch_ended(message)
+        elif self.kept_s is None:
+            self.begun, self.kept_s = time.perf_counter() - message.seconds, message.seconds
+            self.ledger.resume(self.key, message.seconds)
+        else:
+            self.kept_s = message.seconds
+
+    @property
+    def _elapsed_s(self) -> float:
+        """Seconds of this attempt, and of what it went on from."""
+        return time.perf_counter() - self.begun
+
+    def _failed(self, message: str) -> Trained:
+        told = _without(message, self.ledger.folder)
+        return Trained(Result("failed", tts_s=self._elapsed_s, message=told), lambda folder: None)
 
 
 def _save(trained: Trained, study: Path, trial: Trial) -> str:
@@ -108,9 +159,9 @@ def _save(trained: Trained, study: Path, trial: Trial) -> str:
             "room, and the same command goes on"
         ) from error
     except Exception as error:  # the result is recorded, and the study must go on
-        return _told(error, study)
+        return _without(f"{type(error).__name__}: {error}", study)
 
 
-def _told(error: Exception, study: Path) -> str:
-    """The error in words, with paths as the study has them."""
-    return f"{type(error).__name__}: {error}".replace(f"{study.resolve()}/", "")
+def _without(message: str, study: Path) -> str:
+    """A message with paths as the study has them."""
+    return message.replace(f"{study.resolve()}/", "")

@@ -91,7 +91,9 @@ def fit(
     states = States(keeper or Forgetful())
     found = states.newest()
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-        run = Run(build, lambda: on_device(data, target), setting, None, found.soft if found else None, states.keep_soft)
+        run = Run(
+            build, lambda: on_device(data, target), setting, None, found.soft if found else None, states.keep_soft
+        )
         if found and found.solved:
             result, run.snapshot = found.solved.result, found.solved.snapshot
             run.learner.restore(found.solved.weights)
