@@ -6,6 +6,7 @@ import re
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?")
 #: What depends on the last bit of a sum, and so on the machine: how a gate is decided, and what that leaves of a layer.
 _CHOICE = re.compile(r"(^ *(layer_\d+: layer\b.*|[\w.]+: \w+ -> \w+ \(.*\)|\(\w+\): \w+\(.*\))\n)+", re.MULTILINE)
+_DURATION = re.compile(r"# (ms|s|min)\b")  # as fast as the machine is
 _ENERGY = re.compile(r"energy [^;]*;")  # measured where the machine has a meter, else estimated
 _OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -17,4 +18,4 @@ def prints(text: str, said: str) -> bool:
 
 def _words(text: str) -> str:
     chosen = _CHOICE.sub("(chosen)\n", f"{text.rstrip()}\n")
-    return _NUMBER.sub("#", _ENERGY.sub("energy;", chosen))
+    return _DURATION.sub("# s", _NUMBER.sub("#", _ENERGY.sub("energy;", chosen)))

@@ -27,7 +27,7 @@ def test_ctrl_c_stops_all_tables(tmp_path, monkeypatch, capsys):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["tabular.py", str(tmp_path)])
-    monkeypatch.setattr("mgu.data.load_data", interrupted)
+    monkeypatch.setattr("mgu.jobs.comparing.load_data", interrupted)
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(REPOSITORY / "experiments" / "tabular.py"), run_name="__main__")
     assert ended.value.code == 130

@@ -58,6 +58,7 @@ NEIGHBOURS = {
     ("spaces", "wiring"),
 }
 NEIGHBOURS |= {
+    ("comparison", "trial_job"),
     ("__init__", "jobs"),  # once they are asked for
     ("__init__", "sklearn"),
     ("report", "study"),

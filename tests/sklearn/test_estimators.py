@@ -216,8 +216,8 @@ def test_a_warm_start_goes_on_from_the_plain_network(iris):
 
 def test_it_stops_early_and_can_be_told_not_to(iris):
     options = {**QUICK, "max_iter": 40, "learning_rate": 0.05}
-    assert MGUClassifier(n_iter_no_change=2, **options).fit(*iris).n_iter_ < 40
-    assert MGUClassifier(n_iter_no_change=2, early_stopping=False, **options).fit(*iris).n_iter_ == 40
+    assert MGUClassifier(n_iter_no_change=2, early_stopping=True, **options).fit(*iris).n_iter_ < 40
+    assert MGUClassifier(n_iter_no_change=2, **options).fit(*iris).n_iter_ == 40
 
 
 def test_the_global_random_state_is_left_alone(iris):

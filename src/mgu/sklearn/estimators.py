@@ -21,12 +21,15 @@ from mgu.training.tasks import Classification, Regression, Task
 class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
     """A classifier: a stack of MultiGatedUnits over linear layers, hardened early and trained on as a plain network.
 
-    Columns are standardised. Gaps become the column's median, with an indicator beside; the text columns of a pandas
-    DataFrame become categories (``mgu.data.features``). Of every ``1 / validation_fraction`` rows, in the order of
-    their targets, one is held out. By AdamW, with a learning rate that falls to 0 in half a cosine, the soft network is
-    trained for a share ``harden_after`` of the epochs; its gates are decided by the loss on held-out rows; the plain
-    network is trained for the rest, until that loss has not fallen for ``n_iter_no_change`` epochs. The weights of the
-    best epoch answer.
+    Columns are standardised. Gaps become the column's median, with an indicator beside; the text columns of a
+    pandas DataFrame become categories (``mgu.data.features``). Of every ``1 / validation_fraction`` rows, in the
+    order of their targets, one is held out. By AdamW, with a learning rate that falls to 0 in half a cosine over
+    ``max_iter`` epochs, the soft network is trained on the others for a share ``harden_after`` of the epochs; its
+    gates are decided by the loss on the held-out rows; the plain network is trained on all rows for the rest of the
+    epochs.
+
+    With ``early_stopping`` the held-out rows stay held out: training ends once their loss has not fallen for
+    ``n_iter_no_change`` epochs, and the weights of the best epoch answer.
 
     Equal rows are one row with the sum of their weights, and rows are put into an order of their own: a weight of 2 is
     the same as the row twice, and the order of the rows is of no matter.
@@ -34,11 +37,9 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
     ``width`` is that of each of ``depth`` units, "auto" the power of two nearest to 1.5 sqrt(rows), from 32 to 256.
     ``activation`` and ``unit``, a dict of further options, are MultiGatedUnit's; ``dropout`` is before the readout;
     ``weight_decay`` is of the layers' kernels, "auto" 300 / rows, from 0.1 to 1. ``batch_size`` "auto" is a
-    sixteenth of the rows, from 32 to 256. ``early_stopping=False`` learns from all rows, for ``max_iter`` epochs,
-    and decides gates and best epoch by them too. ``harden_after=0`` leaves the network soft. ``class_weight`` is a
-    dict, "balanced" (the rows' weight / (classes * the weight of the class)) or None. ``warm_start`` begins a fit
-    with the network of the last one, and its columns and classes. ``random_state`` is as everywhere in
-    scikit-learn.
+    sixteenth of the rows, from 32 to 256. ``harden_after=0`` leaves the network soft. ``class_weight`` is a dict,
+    "balanced" (the rows' weight / (classes * the weight of the class)) or None. ``warm_start`` begins a fit with
+    the network of the last one, and its columns and classes. ``random_state`` is as everywhere in scikit-learn.
 
     After a fit there are ``classes_``, ``network_`` (a plain ``torch.nn.Module`` in 64 bits, from standardised features
     to logits), ``soft_network_`` (as it was hardened), ``decisions_``, ``history_`` (scores in it are negative losses),
@@ -62,9 +63,9 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
         weight_decay: float | str = "auto",
         batch_size: int | str = "auto",
         max_iter: int = 100,
-        early_stopping: bool = True,
+        early_stopping: bool = False,
         validation_fraction: float = 0.15,
-        n_iter_no_change: int = 50,
+        n_iter_no_change: int = 20,
         harden_after: float = 0.1,
         class_weight: Any = None,
         warm_start: bool = False,

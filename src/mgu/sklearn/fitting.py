@@ -52,14 +52,15 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         check_parameters(self)
         again = self.warm_start and hasattr(self, "network_")
         rows, seed = self._rows(X, y, sample_weight, reset=not again), self._seed()
-        held = self._held_out(rows, seed)
-        samples = _samples(rows[~held], rows)
-        validation = _samples(rows[held], rows) if held.any() else samples
+        held = hold_out(rows.y, self.validation_fraction, len(getattr(self, "classes_", ())), seed)
+        every, learned = _samples(rows, rows), _samples(rows[~held], rows)
+        held_out = _samples(rows[held], rows) if held.any() else learned
+        last = (learned, held_out) if self.early_stopping else (every, every)
         with torch.random.fork_rng(devices=[]):
             network = self._network(seed, again)
             soft_epochs = max(1, round(self.harden_after * self.max_iter)) if self.harden_after else 0
-            setting = self._setting(len(samples), seed)
-            trained = train(network, samples, validation, setting, soft_epochs if is_soft(network) else 0)
+            setting = self._setting(len(rows), seed)
+            trained = train(network, (learned, held_out), last, setting, soft_epochs if is_soft(network) else 0)
         self._answer_with(trained.network)
         if trained.soft is not None:
             self.soft_network_, self.decisions_ = _answering(trained.soft), trained.decisions
@@ -106,11 +107,6 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
             self.scaling_ = Scaling.learned(rows.x, rows.weight)
             self._learn_scale(rows)
         return Rows(self.scaling_.apply(rows.x), self._scaled(rows.y), rows.weight)
-
-    def _held_out(self, rows: Rows, seed: int) -> NDArray[np.bool_]:
-        if not self.early_stopping:
-            return np.zeros(len(rows), dtype=np.bool_)
-        return hold_out(rows.y, self.validation_fraction, len(getattr(self, "classes_", ())), seed)
 
     def _network(self, seed: int, again: bool) -> nn.Module:
         """A new network, or a copy of that from the last fit, in the number format of training."""

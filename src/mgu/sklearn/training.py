@@ -18,6 +18,9 @@ from mgu.training.run import Run, Snapshot
 from mgu.training.samples import EVALUATION_BATCH, Samples
 from mgu.training.torch_learner import TorchLearner
 
+#: What is learned from, and what validates it.
+Parts = tuple[Samples, Samples]
+
 
 @dataclass(frozen=True)
 class TableRecipe(Recipe):
@@ -60,20 +63,20 @@ class Trained:
     history: tuple[Epoch, ...]
 
 
-def train(network: nn.Module, train: Samples, validation: Samples, setting: Setting, soft_epochs: int) -> Trained:
-    """Train a network in place for the recipe's epochs, or until its validation loss has not fallen for its patience,
-    and restore the best epoch's weights.
+def train(network: nn.Module, soft: Parts, last: Parts, setting: Setting, soft_epochs: int) -> Trained:
+    """Train a network in place on the ``last`` parts, for the recipe's epochs or until the validation loss has not
+    fallen for its patience, and restore the best epoch's weights.
 
-    Where there are ``soft_epochs``, the network is a soft one: it is trained for so many, a plain network is made of it
-    by its loss on validation samples, and that is trained for the rest. Raises InputError for a loss that is not
-    finite.
+    Where there are ``soft_epochs``, the network is a soft one: it is trained on the ``soft`` parts for so many, a plain
+    network is made of it by its loss on their validation, and that is trained on the last parts for the rest. Raises
+    InputError for a loss that is not finite.
     """
     if not soft_epochs:
-        return Trained(network, None, (), _solved(network, train, validation, setting, setting.recipe.epochs))
-    history = _solved(network, train, validation, setting, soft_epochs)
-    decided_on = list(validation.spread(DECIDED_ON).batches(DECIDED_ON))
+        return Trained(network, None, (), _solved(network, last, setting, setting.recipe.epochs))
+    history = _solved(network, soft, setting, soft_epochs)
+    decided_on = list(soft[1].spread(DECIDED_ON).batches(DECIDED_ON))
     plain, decisions = decide(network, decided_on, setting.task.loss, AS_OPENED)
-    history = _solved(plain, train, validation, setting, setting.recipe.epochs, history)
+    history = _solved(plain, last, setting, setting.recipe.epochs, history)
     return Trained(plain, network, decisions, history)
 
 
@@ -96,19 +99,15 @@ def answered(network: nn.Module, x: Tensor) -> Tensor:
 
 
 def _solved(
-    network: nn.Module,
-    train: Samples,
-    validation: Samples,
-    setting: Setting,
-    until: int,
-    history: tuple[Epoch, ...] = (),
+    network: nn.Module, parts: Parts, setting: Setting, until: int, history: tuple[Epoch, ...] = ()
 ) -> tuple[Epoch, ...]:
     """Train until that epoch at most; all epochs so far."""
     if len(history) >= until:
         return history
+    learned, validation = parts
     setting = replace(setting, recipe=replace(setting.recipe, epochs=until))
-    learner = TableLearner(network, setting, train, len(history))
-    run = Run(lambda samples: learner, lambda: (train, validation, validation), setting, Snapshot(history=history))
+    learner = TableLearner(network, setting, learned, len(history))
+    run = Run(lambda samples: learner, lambda: (learned, validation, validation), setting, Snapshot(history=history))
     _check_finite(run.fit(lambda epoch: None))
     return tuple(run.history)
 

@@ -62,8 +62,8 @@ def answer_of(job: Job[T], told: Callable[[Any], None], stall_s: float) -> T:
     fork, it is forked from a process that has imported PyTorch and done nothing else, so it is there at once. The job
     and its answer are pickled.
 
-    Raises InputError where the job raised one, ``FailedError`` for any other error of it, ``DiedError`` where the process was
-    killed or crashed, and ``StalledError`` where nothing was told for ``stall_s`` seconds.
+    Raises InputError where the job raised one, ``FailedError`` for any other error of it, ``DiedError`` where the
+    process was killed or crashed, and ``StalledError`` where nothing was told for ``stall_s`` seconds.
     """
     context = _context()
     ours, theirs = context.Pipe()

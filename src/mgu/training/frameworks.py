@@ -1,6 +1,5 @@
 """The frameworks whose networks can be trained."""
 
-import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,14 +18,13 @@ Build: TypeAlias = Callable[[Architecture, tuple[int, ...], Mapping[str, Any], S
 
 @dataclass(frozen=True)
 class Framework:
-    """A framework as it is here: what it is called in a study, what builds its learners, its versions by name, the
-    devices that its networks can be on, and what lets go of all that networks before have left in the process."""
+    """A framework as it is here: what it is called in a study, what builds its learners, its versions by name, and the
+    devices that its networks can be on."""
 
     name: str
     build: Build
     versions: Mapping[str, str]
     devices: tuple[str, ...]
-    clear: Callable[[], object]
 
     def device(self, name: str) -> str:
         """The device of that name, "auto" being a GPU where there is one. Raises InputError where it is not here."""
@@ -42,7 +40,7 @@ def _torch() -> Framework:
 
     gpus = torch.cuda.device_count()
     devices = ("cpu", *["cuda"] * bool(gpus), *(f"cuda:{i}" for i in range(gpus)))
-    return Framework("torch", TorchLearner.built, {}, devices, gc.collect)
+    return Framework("torch", TorchLearner.built, {}, devices)
 
 
 def _keras() -> Framework:
@@ -60,7 +58,7 @@ def _keras() -> Framework:
     on_gpu = torch.cuda.is_available() if backend == "torch" else "cpu:0" not in keras.distribution.list_devices()
     devices = ("cuda",) if on_gpu else ("cpu",)
     versions = {"keras": keras.version(), backend: import_module(backend).__version__}
-    return Framework(f"keras on {backend}", KerasLearner.built, versions, devices, keras.utils.clear_session)
+    return Framework(f"keras on {backend}", KerasLearner.built, versions, devices)
 
 
 #: The frameworks by name; one is imported once it is asked for.
