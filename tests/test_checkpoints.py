@@ -58,7 +58,7 @@ def test_where_all_are_damaged_there_is_none(tmp_path):
 def test_clearing_leaves_none(tmp_path):
     keep(tmp_path, 1, 2)
     Checkpoints(tmp_path, "a trial").clear()
-    assert list(tmp_path.iterdir()) == []
+    assert not tmp_path.exists()
 
 
 def test_writing_takes_a_small_share_of_the_time(tmp_path, monkeypatch):

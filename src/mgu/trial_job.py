@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 
 from mgu.data import DataSet
 from mgu.history import Epoch, Result
@@ -38,15 +37,15 @@ class TrialJob:
         """The trial's result, and what kept its files from being made. Raises OSError where a checkpoint cannot be
         written, and what the training raises."""
         folder = trial_folder(self.study, self.trial)
-        with FileLock(_made(folder) / "trial.lock"):  # of an earlier process that is about to end
-            keeper = Telling(folder / "checkpoints", self.key, tell)
-            result, save = self._trained(keeper, tell)
-            try:
-                save(folder)
-            except Exception as error:
-                return result, error
-            keeper.clear()
-            return result, None
+        keeper = Telling(folder / "checkpoints", self.key, tell)
+        result, save = self._trained(keeper, tell)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            save(folder)
+        except Exception as error:
+            return result, error
+        keeper.clear()
+        return result, None
 
     def _trained(
         self, keeper: Checkpoints, tell: Callable[[Epoch | Kept], None]
@@ -92,8 +91,3 @@ class Telling(Checkpoints):
         super().keep(told)
         if made:
             self.tell(Kept(made[0].facts["elapsed_s"]))
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

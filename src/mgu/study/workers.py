@@ -1,6 +1,5 @@
 """A trial in a process of its own: its memory, its crash and its hanging are not the study's."""
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -20,8 +19,6 @@ T = TypeVar("T")
 Job = Callable[[Callable[[Any], None]], T]
 #: What the processes have imported before they are asked for anything, where they are forked from one that has.
 PRELOADED = ["mgu.trial_job"]
-#: prctl's number for the signal that a process gets when its parent dies.
-PR_SET_PDEATHSIG = 1
 
 
 class DiedError(Exception):
@@ -118,14 +115,14 @@ def _work(theirs: Connection, job: Job[Any]) -> None:
     except Exception as error:  # a job may fail in any way
         answer = _Failure(f"{type(error).__name__}: {error}")
     with suppress(BrokenPipeError):
-        theirs.send(answer)
+        try:
+            theirs.send(answer)
+        except Exception as error:  # it cannot be pickled
+            theirs.send(_Failure(f"{type(error).__name__}: {error}"))
 
 
 def _end_with_the_driver(theirs: Connection) -> None:
-    """End where the driver is gone: it holds the other end. Where this process cannot look, the kernel does: the
-    process that it was forked from ends with the driver too."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    """End once the driver, which holds the other end and sends nothing, is gone."""
 
     def watch() -> None:
         with suppress(EOFError, OSError):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -89,9 +90,8 @@ class Checkpoints:
         self.next_at = ended + max(APART_S, (ended - begun) / SHARE)
 
     def clear(self) -> None:
-        """Delete all of them: what they were for has ended. Raises OSError."""
-        for path in self._files():
-            path.unlink(missing_ok=True)
+        """Delete all of them, and the folder with what else is in it: what they were for has ended."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _files(self) -> list[Path]:
         """The newest first."""
