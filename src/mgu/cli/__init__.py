@@ -1,5 +1,6 @@
 """The command line: a file a command. What a command needs is imported when it runs."""
 
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,18 +25,27 @@ SECTIONS: Mapping[str, Sequence[click.Command]] = {
 }
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which stops as Ctrl-C does."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
+
+
 class Commands(click.Group):
     """Commands that answer bad input with one plain message and exit code 2, and a manual of them by heading."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        signal.signal(signal.SIGTERM, _terminate)
         try:
             return super().invoke(ctx)
         except InputError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
-        except KeyboardInterrupt:
-            click.echo("stopped; a study keeps what has ended, and the same command goes on from there", err=True)
-            ctx.exit(130)
+        except KeyboardInterrupt as stop:
+            click.echo("stopped; the same command goes on with a study from its last checkpoint", err=True)
+            ctx.exit(143 if isinstance(stop, Terminated) else 130)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading, commands in SECTIONS.items():

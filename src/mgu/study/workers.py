@@ -17,8 +17,15 @@ from mgu.errors import InputError
 T = TypeVar("T")
 #: Calls its argument with whatever the driver is to be told meanwhile; what it returns is the answer.
 Job = Callable[[Callable[[Any], None]], T]
-#: What the processes have imported before they are asked for anything, where they are forked from one that has.
-PRELOADED = ["mgu.trial_job"]
+#: What the processes have imported before they are asked for anything, where they are forked from one that has. What is
+#: not installed is left out.
+PRELOADED = [
+    "mgu.trial_job",
+    "mgu.training.torch_learner",
+    "mgu.report.gates",
+    "matplotlib.backends.backend_svg",
+    "codecarbon.emissions_tracker",
+]
 
 
 class DiedError(Exception):

@@ -1,0 +1,146 @@
+"""A study whose driver and processes are killed at random, again and again, beside one that was left alone.
+
+    python benchmarks/chaos.py OUT_FOLDER [KILLS] [MOST_SECONDS]
+
+The study is a few cells of scikit-learn's digits, with their MGU network, for a few epochs. SIGKILL goes, after a random time each, to the
+driver or to the process that trains; where the driver is gone, the same command is given again. After KILLS (300 unless
+given) the study is let end. Then it is asserted that
+
+- no result that was on record was ever lost or changed,
+- each trial has one result, and
+- all that is no time, of every trial, is bit for bit that of the undisturbed study, which runs first.
+
+What came of it is written to OUT_FOLDER/record.json, and printed. The kills are those of the seed 0.
+"""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from mgu.errors import InputError
+from mgu.files import write_whole
+from mgu.study.ledger import read_study
+
+ARGUMENTS = ["digits", "--epochs", "12", "--only", "DIG_00[1-4],DIG_MGU_001", "--rivals", "", "--quiet"]
+#: Seconds from the start of a driver, or from the last kill, to the next: at most.
+MOST_WAIT_S = 6.0
+TIMES = ("tts_s", "train_s", "compile_s", "latency_s", "soft_latency_s", "usage", "soft_usage", "elapsed_s")
+
+
+def start(study: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "mgu", "compare", *ARGUMENTS, "--out", str(study)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def timeless(value):
+    """The value without anything that is a time."""
+    if isinstance(value, dict):
+        return {name: timeless(entry) for name, entry in value.items() if name not in TIMES}
+    if isinstance(value, list | tuple):
+        return [timeless(entry) for entry in value]
+    return value
+
+
+def results(study: Path) -> dict[str, dict]:
+    """What is on record, by trial, times left out."""
+    try:
+        records = read_study(study).records
+    except InputError:  # there is none yet
+        return {}
+    ended = [record for record in records if record.result]
+    return {f"{r.trial.model_name}, seed {r.trial.seed}": timeless(asdict(r.result)) for r in ended}
+
+
+def victim(driver: subprocess.Popen, chance: random.Random) -> tuple[str, psutil.Process] | None:
+    """The driver, or one of the processes below it."""
+    try:
+        process = psutil.Process(driver.pid)
+        below = process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return None
+    if below and chance.random() < 0.5:
+        return "process", chance.choice(below)
+    return "driver", process
+
+
+def torment(study: Path, kills: int, most_s: float) -> tuple[Counter, int]:
+    """Kill until it is enough; how many of each, and how often the command was given."""
+    chance, killed, starts, seen = random.Random(0), Counter(), 0, {}
+    until, driver = time.monotonic() + most_s, None
+    while killed.total() < kills and time.monotonic() < until:
+        if driver is None or driver.poll() is not None:
+            assert driver is None or driver.returncode in (0, -signal.SIGKILL), driver.stderr.read().decode()
+            if driver is not None and driver.returncode == 0:  # it has ended: from the start again, as another study
+                check(seen, results(study))
+                shutil.rmtree(study)
+                seen = {}
+            driver, starts = start(study), starts + 1
+        time.sleep(chance.uniform(0, MOST_WAIT_S))
+        found = victim(driver, chance)
+        if found:
+            try:
+                found[1].kill()
+            except psutil.NoSuchProcess:
+                continue
+            killed[found[0]] += 1
+            if found[0] == "driver":
+                driver.wait()
+        now = results(study)
+        check(seen, now)
+        seen = now
+    driver.wait() if driver.poll() is None else None
+    while driver.returncode != 0:
+        driver, starts = start(study), starts + 1
+        driver.wait()
+    check(seen, results(study))
+    return killed, starts
+
+
+def check(before: dict[str, dict], now: dict[str, dict]) -> None:
+    """No result is lost, none is changed."""
+    for trial, result in before.items():
+        assert trial in now, f"{trial} had a result and has none"
+        assert now[trial] == result, f"{trial} has another result"
+
+
+def main(out: Path, kills: int = 300, most_s: float = 3600.0) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    alone, disturbed = out / "alone", out / "disturbed"
+    for study in (alone, disturbed):
+        shutil.rmtree(study, ignore_errors=True)
+    begun = time.monotonic()
+    assert start(alone).wait() == 0
+    alone_s = time.monotonic() - begun
+    expected = results(alone)
+    killed, starts = torment(disturbed, kills, most_s)
+    found = results(disturbed)
+    assert found == expected, "the tables differ"
+    records = read_study(disturbed).records
+    record = {
+        "kills": dict(killed),
+        "commands": starts,
+        "trials": len(records),
+        "results lost or changed": 0,
+        "attempts": {record.trial.model_name: record.attempts for record in records},
+        "lost_s": round(sum(record.lost_s for record in records), 1),
+        "alone_s": round(alone_s, 1),
+        "disturbed_s": round(time.monotonic() - begun - alone_s, 1),
+        "same as undisturbed": found == expected,
+    }
+    for study in (alone, disturbed):
+        shutil.rmtree(study)
+    write_whole(out / "record.json", json.dumps(record, indent=1).encode() + b"\n")
+    print(json.dumps(record, indent=1))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *map(float, sys.argv[2:]))
