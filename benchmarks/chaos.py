@@ -2,9 +2,9 @@
 
     python benchmarks/chaos.py OUT_FOLDER [KILLS] [MOST_SECONDS]
 
-The study is a few cells of scikit-learn's digits, with their MGU network, for a few epochs. SIGKILL goes, after a random time each, to the
-driver or to the process that trains; where the driver is gone, the same command is given again. After KILLS (300 unless
-given) the study is let end. Then it is asserted that
+The study is a few cells of scikit-learn's digits, with their MGU network, for a few epochs. SIGKILL goes, after a random
+time each, to the driver or to a process below it; where the driver is gone, the same command is given again. A study
+that ends meanwhile is begun anew. After KILLS (300 unless given) it is let end. Then it is asserted that
 
 - no result that was on record was ever lost or changed,
 - each trial has one result, and

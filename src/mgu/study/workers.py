@@ -24,7 +24,10 @@ PRELOADED = [
     "mgu.training.torch_learner",
     "mgu.report.gates",
     "matplotlib.backends.backend_svg",
+    "pandas",
     "codecarbon.emissions_tracker",
+    "codecarbon.core.emissions",
+    "codecarbon.core.resource_tracker",
 ]
 
 
