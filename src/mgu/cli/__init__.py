@@ -34,7 +34,8 @@ class Commands(click.Group):
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
-            click.echo("stopped; a study keeps what has ended, and the same command goes on from there", err=True)
+            goes_on = "; what has ended is kept, and the same command goes on from there"
+            click.echo(f"stopped{goes_on if ctx.invoked_subcommand == 'compare' else ''}", err=True)
             ctx.exit(130)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
