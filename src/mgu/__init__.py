@@ -13,6 +13,10 @@ __all__ = ["MGUClassifier", "MGURegressor", "__version__", "compare", "fit"]
 _PLACES = {"MGUClassifier": "sklearn", "MGURegressor": "sklearn", "compare": "jobs", "fit": "jobs"}
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})
+
+
 def __getattr__(name: str) -> Any:
     """The jobs and the estimators, imported once they are asked for: they need PyTorch, pandas and scikit-learn."""
     if name not in _PLACES:

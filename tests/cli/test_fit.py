@@ -112,6 +112,8 @@ def test_groups_are_never_split_and_are_answered_as_one_too(run, tmp_path):
     done = run("predict", tmp_path / "m", cases)
     assert done.exit_code == 0, done.output
     assert "of 168 samples" in done.stderr  # of all stages: the labels are those of the metadata.csv
+    assert run("harden", tmp_path / "m", cases, "--out", tmp_path / "h").exit_code == 0
+    assert "case_metrics" not in read_model(tmp_path / "h").card  # those were another network's
 
 
 def test_a_folder_that_is_there_is_refused_before_anything_is_read(run, tmp_path):

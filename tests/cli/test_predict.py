@@ -181,3 +181,17 @@ def test_the_data_itself_is_not_written_over(data, models, run):
     done = run("predict", models["shop"][0], data["shop"], "--out", data["shop"])
     assert (done.exit_code, "is the data itself" in done.stderr) == (2, True)
     assert data["shop"].read_bytes() == before
+
+
+def test_a_model_of_colours_takes_grey_images_as_training_did(run, data, tmp_path):
+    """Grey is red, green and blue alike: the same image saved in colour has the same answer."""
+    colour, grey = tmp_path / "colour", tmp_path / "grey"
+    for path in sorted(data["stripes"].rglob("*.png")):
+        for folder, mode in ((colour, "RGB"), (grey, "L")):
+            target = folder / path.relative_to(data["stripes"])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.open(path).convert(mode).save(target)
+    assert run("fit", colour, "--epochs", 2, "--out", tmp_path / "m").exit_code == 0
+    answers = [run("predict", tmp_path / "m", folder) for folder in (colour, grey)]
+    assert [answer.exit_code for answer in answers] == [0, 0]
+    assert answers[0].stdout == answers[1].stdout

@@ -221,6 +221,8 @@ ROWS = 60
             [f"{i}" for i in range(ROWS - 1)] + ["old"],
             r"is not numeric \('old' in row 61 .*most of its values are numbers",
         ),
+        ([f"{i},{i % 10}" for i in range(ROWS)], r"60 different numbers with a comma.*'0,0' in row 2.*such as 1234\.5"),
+        ([f"{i}.5 %" for i in range(ROWS)], r"60 different numbers with a comma, a space, % or a currency"),
         (pd.date_range("2020", periods=ROWS), r"holds dates or times \('2020-01-01 00:00:00' in row 2 .*the year"),
         ([f"{i % 28 + 1}/3/2024" for i in range(ROWS)], r"holds dates or times \('1/3/2024' in row 2 "),
         (["2024-01-31 10:00"] * ROWS, "holds dates or times"),

@@ -44,7 +44,8 @@ class Commands(click.Group):
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt as stop:
-            click.echo("stopped; the same command goes on with a study from its last checkpoint", err=True)
+            goes_on = "; the same command goes on from the last checkpoint"
+            click.echo(f"stopped{goes_on if ctx.invoked_subcommand == 'compare' else ''}", err=True)
             ctx.exit(143 if isinstance(stop, Terminated) else 130)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

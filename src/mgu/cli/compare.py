@@ -2,13 +2,14 @@
 
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from mgu.cli.options import (
+    HomePath,
     country_option,
+    data_argument,
     data_options,
     device_option,
     names,
@@ -22,10 +23,10 @@ from mgu.cli.printing import print_rows
 from mgu.recipe import Recipe
 
 
-@click.command()
-@click.argument("data")
+@click.command(short_help="Train one MGU network and the whole grid of plain ones.")
+@data_argument
 @click.option("--space", metavar="NAME|FILE", help="Search space; by default the one for the data's shape.")
-@click.option("--out", type=click.Path(path_type=Path), help="Study folder.  [default: studies/DATA]")
+@click.option("--out", type=HomePath(), help="Study folder.  [default: studies/DATA]")
 @data_options
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Train each model with so many seeds."

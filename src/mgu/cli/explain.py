@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mgu.cli.options import device_option
+from mgu.cli.options import HomePath, data_argument, device_option
 
 EXAMPLES = """
 \b
@@ -14,10 +14,10 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data")
-@click.option("--out", type=click.Path(path_type=Path), help="A new folder for the text and the pictures.")
+@click.command(epilog=EXAMPLES, short_help="Say what each gate of a model does.")
+@click.argument("model", type=HomePath())
+@data_argument
+@click.option("--out", type=HomePath(), help="A new folder for the text and the pictures.")
 @device_option
 def explain(model: Path, data: str, out: Path | None, device: str) -> None:
     """Say what each gate of the MODEL's network does on DATA.

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from mgu.cli.options import HomePath
+
 EXAMPLES = """
 \b
 Examples:
@@ -12,8 +14,8 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
-@click.argument("model", type=click.Path(path_type=Path))
+@click.command(epilog=EXAMPLES, short_help="Write a model as ONNX, for torch, or as source.")
+@click.argument("model", type=HomePath())
 @click.option(
     "--to",
     "style",
@@ -21,7 +23,7 @@ Examples:
     type=click.Choice(["onnx", "torch", "source"]),
     help="One ONNX file; a folder for mgu.torch.load; or Python source that needs torch and safetensors alone.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, or a new folder.")
+@click.option("--out", required=True, type=HomePath(), help="The file, or a new folder.")
 def export(model: Path, style: str, out: Path) -> None:
     """Write the MODEL's plain network for programs that do without mgu.
 

@@ -2,13 +2,14 @@
 
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from mgu.cli.options import (
+    HomePath,
     country_option,
+    data_argument,
     data_options,
     device_option,
     quiet_option,
@@ -28,9 +29,9 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
-@click.argument("data")
-@click.option("--out", type=click.Path(path_type=Path), help="The model's folder, a new one.  [default: models/DATA]")
+@click.command(epilog=EXAMPLES, short_help="Train one MGU network on images or a table, and save it.")
+@data_argument
+@click.option("--out", type=HomePath(), help="The model's folder, a new one.  [default: models/DATA]")
 @data_options
 @recipe_options(PATIENCE, None, "a sixteenth of the training samples, 8 to 64")
 @unit_options
@@ -44,10 +45,11 @@ Examples:
 def fit(data: str, quiet: bool, **options: Any) -> None:
     """Train one MGU network on DATA and save it as a model.
 
-    DATA is a folder of images (one folder a class, or a metadata.csv), a CSV or Parquet table, or any other name that
-    mgu compare takes. The network's size follows from the data's; nothing is searched. Its gates are decided early, and
-    the plain network that is left is trained on. What comes out is a folder: that network, the one with its gates, what
-    they learned in words and pictures, and a card with all figures.
+    DATA is a folder of images (one folder a class, or a metadata.csv), a CSV or Parquet table, or any other name
+    that mgu compare takes. The network's size follows from the data's; nothing is searched. Its gates are decided
+    early, and the plain network that is left is trained on; beside it the one with gates is, to its end. What comes
+    out is a folder: that network, the one with its gates, what they learned in words and pictures, and a card with
+    all figures.
     """
     from mgu.jobs import fit
     from mgu.model import NotTrainedError

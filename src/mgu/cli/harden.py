@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mgu.cli.options import device_option
+from mgu.cli.options import HomePath, data_argument, device_option
 
 EXAMPLES = """
 \b
@@ -16,10 +16,10 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data")
-@click.option("--out", type=click.Path(path_type=Path), help="A new folder for the model that comes of it.")
+@click.command(epilog=EXAMPLES, short_help="Decide a model's gates anew, by other data.")
+@click.argument("model", type=HomePath())
+@data_argument
+@click.option("--out", type=HomePath(), help="A new folder for the model that comes of it.")
 @device_option
 def harden(model: Path, data: str, out: Path | None, device: str) -> None:
     """Decide the gates of the MODEL's network anew, by other DATA.

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from mgu.cli.options import HomePath
+
 EXAMPLES = """
 \b
 Examples:
@@ -12,8 +14,8 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
-@click.argument("study", type=click.Path(path_type=Path))
+@click.command(epilog=EXAMPLES, short_help="Write a study's trials as runs of MLflow.")
+@click.argument("study", type=HomePath())
 @click.option("--uri", default="sqlite:///mlflow.db", show_default=True, help="MLflow's tracking URI.")
 @click.option("--experiment", default="", metavar="NAME", help="The experiment.  [default: the study's name]")
 def mlflow(study: Path, uri: str, experiment: str) -> None:

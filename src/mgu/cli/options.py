@@ -12,6 +12,20 @@ from mgu.wiring import OPTIONS
 Command = Callable[..., Any]
 
 
+class HomePath(click.Path):
+    """A path, in which ~ is the home folder also where no shell has seen it, as in --out=~/model."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return Path(str(super().convert(value, param, ctx))).expanduser()
+
+
+#: A name of data, which may be a path: that is completed.
+data_argument = click.argument("data", type=click.Path())
+
+
 def read_prior(context: click.Context, parameter: click.Parameter, text: str) -> str | list[float]:
     """A prior's name as it is, and numbers with commas as numbers."""
     try:
@@ -158,7 +172,7 @@ country_option = click.option(
 tensorboard_option = click.option(
     "--tensorboard",
     metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=HomePath(file_okay=False),
     help="Write the training there, epoch by epoch, for TensorBoard.",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but the files written.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mgu.cli.options import device_option
+from mgu.cli.options import HomePath, data_argument, device_option
 from mgu.errors import InputError
 
 EXAMPLES = """
@@ -18,10 +18,10 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A CSV file; by default standard output.")
+@click.command(epilog=EXAMPLES, short_help="Answer for new images or rows.")
+@click.argument("model", type=HomePath())
+@data_argument
+@click.option("--out", type=HomePath(dir_okay=False), help="A CSV file; by default standard output.")
 @device_option
 def predict(model: Path, data: str, out: Path | None, device: str) -> None:
     """Answer for each image or row of DATA with the MODEL that mgu fit saved.

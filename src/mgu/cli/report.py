@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from mgu.cli.options import names
+from mgu.cli.options import HomePath, names
 
 
-@click.command()
-@click.argument("study", type=click.Path(path_type=Path))
+@click.command(short_help="Write the report of a study again.")
+@click.argument("study", type=HomePath())
 @click.option("--rivals", default="all", show_default=True, metavar="NAME,...", callback=names, help="As for compare.")
 def report(study: Path, rivals: list[str]) -> None:
     """Write the report of STUDY, a study's folder, again from its ledger, whatever part of it has ended."""
@@ -20,8 +20,8 @@ def report(study: Path, rivals: list[str]) -> None:
     click.echo("\n".join(map(str, paths)))
 
 
-@click.command()
-@click.argument("study", type=click.Path(path_type=Path))
+@click.command(short_help="Say how far a study is; also while it runs.")
+@click.argument("study", type=HomePath())
 def status(study: Path) -> None:
     """Say how far STUDY, a study's folder, is; also while it runs."""
     from mgu.progress import standing

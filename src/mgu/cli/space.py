@@ -8,7 +8,7 @@ from mgu.cli.options import unit_options
 from mgu.cli.printing import print_rows
 
 
-@click.command()
+@click.command(short_help="Print the trials of a search space with their sizes.")
 @click.argument("name")
 @click.option("--format", "style", default="table", type=click.Choice(["table", "csv", "json"]), show_default=True)
 @unit_options

@@ -22,6 +22,9 @@ MAX_NUMBER_WORDS = 20
 #: 2024-01-31, 31.1.2024 or 1/31/24, with or without a time.
 _DATE = r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:.*)?"
 
+#: 1,23 or 1 234.5 or 1.23 % or 1,234 €.
+_DRESSED = r"[-+$€£]?\s*\d[\d.,' ]*\s*[%€$£]?"
+
 
 def kind(column: "pd.Series[Any]", place: Place) -> str:
     """ "number" (booleans too: 0 and 1) or "category" (text), by the type of the values.
@@ -100,6 +103,12 @@ def _check_text(column: "pd.Series[Any]", place: Place) -> None:
     if len(words) and words.str.fullmatch(_DATE).all():
         raise _dates(column, place)
     is_number = pd.to_numeric(words, errors="coerce").notna()
+    is_dressed = words.str.fullmatch(_DRESSED) & ~is_number
+    if is_dressed.sum() > max(MAX_NUMBER_WORDS, len(words) / 2):
+        raise InputError(
+            f"{place.text}: column {column.name!r} holds {int(is_dressed.sum())} different numbers with a comma, a "
+            f"space, % or a currency ({_first_word(column, place)}); write them plainly, such as 1234.5"
+        )
     if is_number.sum() <= max(MAX_NUMBER_WORDS, (~is_number).sum()):
         return
     if is_number.all():

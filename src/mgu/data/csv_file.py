@@ -21,7 +21,11 @@ def read_csv(path: Path) -> "pd.DataFrame":
     try:
         # Warnings as errors, since pandas would drop what rows have beyond the header's fields.
         with warnings.catch_warnings(action="error"):
-            names, frame = _header(path), _rows(path)
+            names = _header(path)
+            _check_separator(path, names)
+            frame = _rows(path)
+    except InputError:
+        raise
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: the file is empty, or its first line is; a header and rows are needed") from None
     except UnicodeDecodeError as error:
@@ -46,6 +50,12 @@ def _header(path: Path) -> list[str]:
     # By itself, because pandas renames columns of the same name.
     header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, skip_blank_lines=False)
     return [str(name).strip() for name in header.iloc[0]]
+
+
+def _check_separator(path: Path, names: list[str]) -> None:
+    for separator, called in ((";", "a semicolon"), ("\t", "a tab"), ("|", "a bar")):
+        if len(names) == 1 and separator in names[0]:
+            raise InputError(f"{path}: its fields are separated by {called}, not by a comma; save it comma-separated")
 
 
 def _rows(path: Path) -> "pd.DataFrame":

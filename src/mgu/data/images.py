@@ -128,8 +128,8 @@ def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def _widen(array: Pixels, channels: int) -> Pixels:
-    """Greyscale repeated as red, green and blue, where so many channels are needed."""
-    return array if array.shape[1] >= channels else np.repeat(array, channels, axis=1)
+    """(..., channels, height, width): greyscale repeated as red, green and blue, where so many channels are needed."""
+    return array if array.shape[-3] >= channels else np.repeat(array, channels, axis=-3)
 
 
 def _size(pixels: Pixels) -> str:

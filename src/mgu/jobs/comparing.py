@@ -112,7 +112,7 @@ def plan(
         loaded, wanted or default_space(loaded), chosen.recipe, chosen.unit, place, note, country, trained, framework
     )
     trials = comparison.trials(range(seeds), only)
-    return Plan(comparison, Path(out or Path("studies") / comparison.name), trials, searches)
+    return Plan(comparison, Path(out or Path("studies") / comparison.name).expanduser(), trials, searches)
 
 
 def searches_and_trained(rivals: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -54,11 +54,12 @@ def fit(
     place = framework_of("torch").device(device)
     if tensorboard:
         summary_writer()
+    out = Path(out).expanduser() if out else None
     if out:
-        check_free(Path(out))  # before the data is read, which may take long
+        check_free(out)  # before the data is read, which may take long
     loaded = load_data(str(data), **chosen.data)
     recipe = replace(chosen.recipe, batch_size=batch_size_for(len(loaded.train.y))) if sized else chosen.recipe
-    folder, score = Path(out or Path("models") / loaded.short_name), SCORES[loaded.task]
+    folder, score = out or Path("models") / loaded.short_name, SCORES[loaded.task]
     check_free(folder)
     run = Path(tensorboard) / folder.name if tensorboard else None
     if run and run.resolve().is_relative_to(folder.resolve()):

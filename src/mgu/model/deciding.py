@@ -44,7 +44,8 @@ class Redecided:
         """Write a model's folder with the new plain network, the same soft one, and a card that says on what data of
         which ``name`` the gates were decided. Raises InputError as ``write_folder`` does, and OSError."""
         diagnosis = explained_on(self.model, self.fresh)
-        card = {**self.model.card, **self._card(diagnosis, name), "command": command}
+        before = {name: value for name, value in self.model.card.items() if name != "case_metrics"}
+        card = {**before, **self._card(diagnosis, name), "command": command}
 
         def write(part: Path) -> None:
             write_whole(part / SOFT_WEIGHTS, (self.model.folder / SOFT_WEIGHTS).read_bytes())
