@@ -239,3 +239,25 @@ def test_a_model_that_cannot_be_copied_is_named():
     model(torch.randn(3, 5)).sum().backward()
     with pytest.raises(InputError, match="Sequential cannot be copied, as converting needs: Only Tensors"):
         convert(model, torch.randn(3, 5))
+
+
+def test_each_module_stays_in_its_mode_where_the_activation_is_a_function():
+    torch.manual_seed(0)
+    model = Model(
+        lambda self, x: self.drop(self.other(self.last(F.relu(self.norm(self.inner.layer(x)))))),
+        inner=nn.ModuleDict({"layer": nn.Conv2d(4, 4, 3)}),
+        norm=nn.BatchNorm2d(4),
+        last=nn.Conv2d(4, 4, 1),
+        other=nn.GroupNorm(2, 4),
+        drop=nn.Dropout(0.5),
+    )
+    lived_in(model).train()
+    for frozen in (model.inner, model.norm, model.other, model.drop):
+        frozen.training = False
+    x = torch.randn(3, 4, 7, 7)
+    converted = convert(model, x).model
+    unit = converted.get_submodule("inner.layer")
+    still = [unit.operations["bn"], converted.inner, converted.other, converted.drop]
+    assert [module.training for module in (converted, unit, *still)] == [True, True, False, False, False, False]
+    with torch.no_grad():
+        torch.testing.assert_close(converted(x), model(x))

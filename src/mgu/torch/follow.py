@@ -49,8 +49,11 @@ def traced(module: nn.Module) -> fx.Graph | None:
 
 
 def as_module(module: nn.Module, graph: fx.Graph) -> nn.Module:
-    """The module with the graph for its forward: its own children and weights, under their names."""
-    return PlainModule(module, graph, class_name=type(module).__name__).train(module.training)
+    """The module with the graph for its forward: its own children and weights, under their names, each in its mode."""
+    made = PlainModule(module, graph, class_name=type(module).__name__)
+    for name, part in made.named_modules():
+        part.training = module.get_submodule(name).training
+    return made
 
 
 def observed(model: nn.Module, owners: Iterable[nn.Module], run: Callable[[], object]) -> dict[nn.Module, fx.Graph]:
