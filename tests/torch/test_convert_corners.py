@@ -261,3 +261,58 @@ def test_each_module_stays_in_its_mode_where_the_activation_is_a_function():
     assert [module.training for module in (converted, unit, *still)] == [True, True, False, False, False, False]
     with torch.no_grad():
         torch.testing.assert_close(converted(x), model(x))
+
+
+class Sometimes(nn.Module):
+    """A layer with a norm, and an activation where ``when`` says so, which torch.fx cannot follow."""
+
+    def __init__(self, when):
+        super().__init__()
+        self.layer, self.norm, self.act, self.when = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), when
+
+    def forward(self, x, act=True):
+        y = self.norm(self.layer(x))
+        return self.act(y) if self.when(self, act, x) else y
+
+
+SOMETIMES = {
+    "by an argument": lambda self, act, x: act,
+    "by the data": lambda self, act, x: x.mean() > 0,
+    "in evaluation alone": lambda self, act, x: not self.training and x.mean() < 100,
+    "in training alone": lambda self, act, x: self.training and x.mean() < 100,
+}
+
+
+@pytest.mark.parametrize("when", SOMETIMES)
+def test_a_group_that_is_not_in_each_call_is_left(when):
+    model = Model(
+        lambda self, x: self.block(self.block(x + 9), act=False) + self.block(x - 9), block=Sometimes(SOMETIMES[when])
+    )
+    converted = same(model, torch.randn(3, 4, 7, 7))
+    reason = "Sometimes's forward does not do the same behind it in each call"
+    found = dict(converted.converted), dict(converted.left)
+    norm_alone = {"block.layer": "BN(Conv2d)"}, {}
+    assert found == (norm_alone if when == "in training alone" else ({}, {"block.layer": reason}))
+
+
+def test_a_group_of_which_another_call_has_a_part_is_left():
+    def run(self, x):
+        return self.act(self.layer(x)) if x.shape[-1] > 5 and x.mean() < 100 else self.act(x)
+
+    inner = Model(run, layer=nn.Conv2d(4, 4, 3), act=nn.ReLU())
+    model = Model(lambda self, x: self.inner(self.inner(x)), inner=inner)
+    assert "inner.layer" in same(model, torch.randn(3, 4, 7, 7)).left
+
+
+class Clipped(nn.BatchNorm1d):
+    """Is batch norm where numbers are small."""
+
+    def forward(self, x):
+        return super().forward(x.clamp(-50, 50))
+
+
+def test_a_converted_model_that_is_another_function_is_refused():
+    model = nn.Sequential(nn.Linear(5, 6), Clipped(6))
+    assert convert(model, torch.randn(3, 5)).converted
+    with pytest.raises(InputError, match=r"differ by .* on the batch, more than by rounding, .*only="):
+        convert(model, 1000 * torch.randn(3, 5))

@@ -23,7 +23,7 @@ from mgu.torch.fused import hooked
 from mgu.torch.gates import GATES
 from mgu.torch.graph import keep, put
 from mgu.torch.groups import group_of, is_layer, layer_steps, operation, readers
-from mgu.torch.running import Shapes, copied, difference, shapes_of
+from mgu.torch.running import Shapes, copied, difference, rounding, shapes_of
 
 Choice = str | Callable[[str, nn.Module], bool]
 
@@ -78,7 +78,8 @@ def convert(
     ``batch`` is what the model takes: a tensor, a tuple of arguments, or a mapping of keyword arguments, of two samples
     or more. ``only`` chooses layers by a pattern of names, such as "layer1.*", or by a function of name and layer;
     ``gates`` and ``bypass`` are those of the units. Raises InputError where no layer is chosen, for an unknown kind of
-    gates or bypass, where the model does not take the batch or gives no tensor, and where the converted one does not.
+    gates or bypass, where the model does not take the batch or gives no tensor, and where the converted one does not or
+    gives other outputs in evaluation than by rounding.
 
     Source: the start as the same function, Chen, Goodfellow & Shlens 2016, "Net2Net"; the gates' values, see
     ``MultiGatedUnit.stretch``.
@@ -104,6 +105,7 @@ def convert(
         if forward.edited:
             ours = put(ours, forward.owner, forward.rewritten())
     differences = [difference(model, ours, batch, training) for training in (False, True)]
+    _check_same(differences[0], rounding(model, batch))
     in_order = {name: converted[name] for name in chosen if name in converted}
     return Conversion(ours, in_order, left, *differences)
 
@@ -122,6 +124,8 @@ def _replaced(forward: Forward, layer: nn.Module, steps: list[fx.Node], shapes: 
     group = group.until(lambda member: not forward.may_drop(member.node))
     if not group.members:
         raise InputError(_nothing_behind(step, forward))
+    if not forward.always(group, len(given)):
+        raise InputError(f"{type(forward.owner).__name__}'s forward does not do the same behind it in each call")
     formula = group.formula(layer)
     unit = unit_around(layer, group, gates, bypass)
     check_shapes(unit, taken, given)
@@ -131,6 +135,14 @@ def _replaced(forward: Forward, layer: nn.Module, steps: list[fx.Node], shapes: 
     for node in dict.fromkeys(member.node for member in group.members):
         forward.drop(node)
     return formula
+
+
+def _check_same(difference: float, allowed: float) -> None:
+    if difference > allowed:
+        raise InputError(
+            f"the outputs of the converted model and of the model differ by {difference:.4g} on the batch, more than "
+            f"by rounding, {allowed:.4g}: something behind a layer does not always do the same; leave it out with only="
+        )
 
 
 def _called_often(forward: Forward, here: int, calls: int) -> str:

@@ -61,6 +61,20 @@ class Group:
         """The group without its first member of which ``ends`` holds, and what is behind that."""
         return replace(self, members=tuple(takewhile(lambda member: not ends(member), self.members)))
 
+    def is_in(self, graph: fx.Graph, owner: nn.Module, rank: int) -> bool:
+        """Whether another graph of the owner's calls has the group's modules as it has them, or none of them."""
+        names = [self.layer.target, *dict.fromkeys(member.node.target for member in self.members)]
+        steps = [node for node in graph.find_nodes(op="call_module") if node.target in names]
+        if not steps:
+            return True
+        if sorted(names, key=str) != sorted((step.target for step in steps), key=str):
+            return False
+        (layer,) = [step for step in steps if step.target == self.layer.target]
+        if len(layer.args) != 1 or layer.kwargs:
+            return False
+        there = group_of(layer, owner, rank).members[: len(self.members)]
+        return [member.node.target for member in there] == [member.node.target for member in self.members]
+
     def formula(self, layer: nn.Module) -> str:
         """The group in words, such as ReLU(BN(Conv2d))."""
         words = type(layer).__name__
