@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from mgu.errors import InputError
-from mgu.torch import MultiGatedUnit, convert, harden
+from mgu.torch import MultiGatedUnit, convert, harden, summary
 from mgu.torch.harden import decide
 from others import lived_in
 
@@ -157,7 +157,7 @@ def test_a_block_that_others_read_keeps_that_or_stays():
     )
     converted = same(model, torch.randn(3, 5))
     assert converted.converted == {"a.layer": "ReLU(Linear)"}
-    assert converted.left == {"b.layer": "relu is behind it, no norm or activation that a unit takes"}
+    assert converted.left == {"b.layer": "relu is behind it, and Model's forward cannot be rewritten without that step"}
     assert copy.deepcopy(converted.model).a.width == 6
 
 
@@ -316,3 +316,77 @@ def test_a_converted_model_that_is_another_function_is_refused():
     assert convert(model, torch.randn(3, 5)).converted
     with pytest.raises(InputError, match=r"differ by .* on the batch, more than by rounding, .*only="):
         convert(model, 1000 * torch.randn(3, 5))
+
+
+class WithScale(nn.Module):
+    """Takes a second argument, so that its forward cannot be rewritten."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(5, 6)
+
+    def forward(self, x, scale=2.0):
+        return F.leaky_relu(self.layer(x), 0.3) * scale
+
+
+REASONS = {
+    "function": (
+        WithScale(),
+        "leaky_relu is behind it, and WithScale's forward cannot be rewritten without that step",
+    ),
+    "momentum": (
+        nn.ModuleDict({"layer": nn.Linear(5, 6), "norm": nn.BatchNorm1d(6, momentum=None)}),
+        "BatchNorm1d behind it has no momentum, as a unit's has",
+    ),
+    "statistics": (
+        nn.ModuleDict({"layer": nn.Linear(5, 6), "norm": nn.BatchNorm1d(6, track_running_stats=False)}),
+        "BatchNorm1d behind it keeps no running statistics, as a unit's does",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REASONS)
+def test_the_reason_is_the_one_that_holds(what):
+    model, reason = REASONS[what]
+    if isinstance(model, nn.ModuleDict):
+        model = Model(lambda self, x: self.norm(self.layer(x)), **model)
+    assert same(model, torch.randn(3, 5)).left == {"layer": reason}
+
+
+def test_layers_of_other_kinds_are_listed():
+    model = Model(
+        lambda self, x: torch.relu(self.layer(self.recurrent(self.up(x).flatten(2))[0])),
+        up=nn.ConvTranspose2d(4, 4, 1),
+        recurrent=nn.LSTM(49, 5, batch_first=True),
+        layer=nn.Linear(5, 6),
+    )
+    converted = same(model, torch.randn(3, 4, 7, 7))
+    behind = " is no layer that a unit takes: those are linear and convolution layers"
+    assert converted.left == {"up": f"ConvTranspose2d{behind}", "recurrent": f"LSTM{behind}"}
+    assert not convert(model, torch.randn(3, 4, 7, 7), lambda name, layer: layer.in_features == 5).left
+
+
+@pytest.mark.parametrize("ask", [lambda: convert("x", torch.zeros(2, 5)), lambda: summary("x")])
+def test_what_is_no_module_is_named(ask):
+    with pytest.raises(InputError, match=r"the model is 'x', a str; allowed: a torch.nn.Module"):
+        ask()
+
+
+def test_a_choice_of_another_type_is_named():
+    with pytest.raises(InputError, match="only is 3, a int; allowed: a pattern of names"):
+        convert(nn.Sequential(nn.Linear(5, 6), nn.ReLU()), torch.randn(3, 5), only=3)
+
+
+def test_scripted_modules_are_refused():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scripted = torch.jit.script(nn.Linear(5, 6))
+    with pytest.raises(
+        InputError, match="1 is a RecursiveScriptModule, which cannot be looked into; convert the model"
+    ):
+        convert(nn.Sequential(nn.Linear(5, 5), scripted, nn.ReLU()), torch.randn(3, 5))
+
+
+def test_a_conversion_is_told_in_a_line():
+    converted = convert(nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 6)), torch.randn(3, 5))
+    assert repr(converted) == "<Conversion of Sequential: 1 units, 1 layers left, largest difference 0>"

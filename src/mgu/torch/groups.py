@@ -89,6 +89,12 @@ def is_layer(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear | ConvNd) and not getattr(module, "transposed", False)
 
 
+def is_other_layer(module: nn.Module) -> bool:
+    """Whether it is a layer of torch's that a unit cannot be made of: transposed, recurrent, bilinear or attention."""
+    others = nn.RNNBase | nn.RNNCellBase | nn.Bilinear | nn.MultiheadAttention
+    return isinstance(module, others) or (isinstance(module, ConvNd) and not is_layer(module))
+
+
 def layer_steps(graph: fx.Graph, owner: nn.Module) -> list[tuple[nn.Module, list[fx.Node]]]:
     """Each layer that is called, in order, with the steps that call it."""
     steps: dict[nn.Module, list[fx.Node]] = {}

@@ -17,9 +17,21 @@ from mgu.torch.follow import tensors
 Shapes = Mapping[nn.Module, tuple[torch.Size, torch.Size]]
 
 
+def check_module(model: object) -> None:
+    """Raises InputError for what is no module."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"the model is {model!r}, a {type(model).__name__}; allowed: a torch.nn.Module")
+
+
 def copied(model: nn.Module) -> nn.Module:
-    """A copy. Raises InputError for a model that has none, and for wrappers that hold on to the layers as they were."""
+    """A copy. Raises InputError for a model that has none, for scripted modules, and for wrappers that hold on to the
+    layers as they were."""
     for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                f"{name or 'the model'} is a {type(module).__name__}, which cannot be looked into; convert the "
+                "model that was scripted, and script the converted or the hardened one"
+            )
         if isinstance(module, nn.parallel.DistributedDataParallel) or hasattr(module, "_orig_mod"):
             raise InputError(
                 f"{name or 'the model'} is a {type(module).__name__}, which keeps to the layers that it was given; "
