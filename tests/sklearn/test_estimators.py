@@ -125,6 +125,13 @@ def test_text_and_gaps_of_a_frame(mixed):
         model.predict(X.rename(columns={"size": "length"}))
 
 
+def test_a_column_of_text_costs_the_numbers_beside_it_nothing():
+    X = pd.DataFrame({"time": 1.7e9 + np.linspace(0, 100, 200), "text": ["a", "b"] * 100})
+    model = MGURegressor(width=8, random_state=0).fit(X, np.linspace(0, 1, 200))
+    assert model.scaling_.std[0] == pytest.approx(np.linspace(0, 100, 200).std(), rel=1e-9)
+    assert model.score(X, np.linspace(0, 1, 200)) > 0.98
+
+
 def test_gaps_of_an_array_become_the_median_and_an_indicator(iris):
     X = iris[0].copy()
     X[::7, 1] = np.nan

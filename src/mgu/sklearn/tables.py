@@ -63,7 +63,7 @@ def learn_table(table: Table) -> TableFeatures:
 def encode(features: TableFeatures, table: Table) -> Floats:
     """The table as numbers without gaps, (rows, features)."""
     if not isinstance(table, np.ndarray):
-        return features.transform(table).astype(np.float64)
+        return features.encode_wide(read_cells(table, {column.name: column.kind for column in features.columns}, ROWS))
     columns = [column for column in features.columns if isinstance(column, NumberColumn)]
     gaps = np.isnan(table)
     filled = np.where(gaps, [column.median for column in columns], table)
