@@ -174,6 +174,11 @@ def test_sparse_tables_are_refused(iris, fitted):
         ({"validation_fraction": 0.7}, "validation_fraction must be"),
         ({"activation": "sine"}, "unknown activation 'sine'"),
         ({"unit": {"gates": "wide"}}, "wide"),
+        ({"unit": {"foo": 1}}, "unit must be None or a dict of gates, prior, .*'foo': 1.* was given"),
+        ({"unit": [1]}, "unit must be None or a dict"),
+        ({"early_stopping": "no"}, "early_stopping must be True or False; 'no' was given"),
+        ({"class_weight": {7: 1.0, "x": 3.0}}, "class_weight has 7, which is no class; the classes are 0, 1, 2"),
+        ({"class_weight": {"1": 5.0}}, "class_weight has '1'"),
         ({"class_weight": "even"}, "class_weight must be None, 'balanced' or a dict"),
     ],
 )
@@ -208,6 +213,36 @@ def test_passes_one_by_one_then_hardened(iris):
     assert hardened.hard_loss == pytest.approx(log_loss(y, model.predict_proba(X)), rel=1e-6)
     assert not any(isinstance(module, MultiGatedUnit) for module in model.network_.modules())
     assert model.partial_fit(X, y).n_iter_ == 46
+
+
+def test_a_pass_needs_the_classes_of_the_first(iris):
+    model = MGUClassifier(**QUICK).partial_fit(*iris, classes=[0, 1, 2])
+    model.partial_fit(*iris, classes=[2, 1, 0])
+    with pytest.raises(InputError, match=r"classes are \[0, 1, 2, 3\], but the estimator began with \[0, 1, 2\]"):
+        model.partial_fit(*iris, classes=[0, 1, 2, 3])
+    with pytest.raises(InputError, match="'balanced' needs all rows at once"):
+        MGUClassifier(class_weight="balanced", **QUICK).partial_fit(*iris)
+
+
+@pytest.mark.parametrize("ask", ["harden", "explain"])
+def test_targets_are_checked_after_a_fit_too(ask, fitted, iris):
+    X, y = make_regression(40, 3, random_state=0)
+    model = MGURegressor(**QUICK).fit(X, y)
+    before = model.predict(X)
+    with pytest.raises(ValueError, match="NaN"):
+        getattr(model, ask)(X, np.where(np.arange(40) == 3, np.nan, y))
+    with pytest.raises(ValueError, match="should be a 1d array"):
+        getattr(model, ask)(X, np.stack([y, y], axis=1))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        getattr(model, ask)(X, y[:-3])
+    np.testing.assert_array_equal(model.predict(X), before)
+    with pytest.raises(InputError, match=r"none of the classes .* leave such rows out, or begin anew"):
+        getattr(fitted, ask)(iris[0], iris[1] + 1)
+
+
+def test_a_constant_quantity_is_answered(iris):
+    model = MGURegressor(**QUICK).fit(iris[0], np.full(150, 3.1))
+    np.testing.assert_allclose(model.predict(iris[0]), 3.1, rtol=1e-6)
 
 
 def test_a_warm_start_goes_on_from_the_plain_network(iris):

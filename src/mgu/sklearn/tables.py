@@ -79,10 +79,11 @@ class Scaling:
 
     @classmethod
     def learned(cls, values: Floats, weight: Floats) -> "Scaling":
-        """That of the weighted rows, (rows, ...); the scale of what is constant is 1."""
+        """That of the weighted rows, (rows, ...); the scale of what is constant is 1, and it becomes 0."""
         mean = np.average(values, axis=0, weights=weight)
         std = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weight))
-        return cls(mean, np.where(std > np.finfo(np.float64).eps * np.abs(mean), std, 1.0))
+        varies = std > np.finfo(np.float64).eps * np.abs(mean)
+        return cls(np.where(varies, mean, values[0]), np.where(varies, std, 1.0))
 
     def apply(self, values: Floats) -> Floats:
         return (values - self.mean) / self.std
