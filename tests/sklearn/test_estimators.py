@@ -22,6 +22,7 @@ from mgu import MGUClassifier, MGURegressor
 from mgu.errors import InputError
 from mgu.sklearn.rows import distinct, hold_out
 from mgu.torch import MultiGatedUnit, load
+from mgu.torch.export import DESCRIPTION, _sealed
 
 QUICK = {"width": 8, "max_iter": 20, "random_state": 0}
 
@@ -292,6 +293,52 @@ def test_saved_and_loaded(fitted, iris, tmp_path):
         MGURegressor.load(tmp_path / "iris")
     card = json.loads((tmp_path / "iris" / "model.json").read_text())
     assert card["card"]["fitted"]["classes_"]["values"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (["fitted", "width_"], 10**7),
+        (["fitted", "width_"], 30_000),
+        (["parameters", "depth"], 10**6),
+        (["fitted", "classes_", "values"], [[0], [1, 2]]),
+        (["fitted", "classes_", "dtype"], "<m8"),
+        (["fitted", "scaling_", "mean"], [[0.0], [1.0, 2.0]]),
+        (["fitted", "scaling_", "std"], [0.0] * 4),
+        (["fitted", "features_"], None),
+        (["fitted", "n_features_in_"], 3),
+        (["fitted"], {}),
+        ([], [1]),
+    ],
+)
+def test_a_folder_that_no_estimator_wrote_is_refused(where, value, fitted, tmp_path):
+    content = json.loads((fitted.save(tmp_path / "iris") / DESCRIPTION).read_text())
+    content.pop("checksum")
+    content["card"] = changed(content["card"], where, value)
+    (tmp_path / "iris" / DESCRIPTION).write_bytes(_sealed(content))
+    with pytest.raises(InputError):
+        MGUClassifier.load(tmp_path / "iris")
+
+
+def changed(data, where, value):
+    return {**data, where[0]: changed(data[where[0]], where[1:], value)} if where else value
+
+
+def test_wide_text_is_not_taken_at_its_word(mixed, tmp_path):
+    model = MGUClassifier(**QUICK).fit(*mixed)
+    content = json.loads((model.save(tmp_path / "mixed") / DESCRIPTION).read_text())
+    content.pop("checksum")
+    content["card"] = changed(content["card"], ["fitted", "classes_", "dtype"], "<U300000000")
+    (tmp_path / "mixed" / DESCRIPTION).write_bytes(_sealed(content))
+    assert MGUClassifier.load(tmp_path / "mixed").classes_.tolist() == ["no", "yes"]
+
+
+def test_a_link_out_of_the_folder_is_not_followed(fitted, tmp_path):
+    fitted.save(tmp_path / "iris")
+    (tmp_path / "iris" / "soft.safetensors").rename(tmp_path / "elsewhere")
+    (tmp_path / "iris" / "soft.safetensors").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="no file of its own in the folder"):
+        MGUClassifier.load(tmp_path / "iris")
 
 
 def test_a_table_with_text_and_class_weights_comes_back(mixed, tmp_path):

@@ -43,6 +43,11 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
                 module.momentum = MOMENTUM
         return network
 
+    @property
+    def outputs(self) -> int:
+        """How many outputs the network of the fitted estimator has."""
+        return self._task().outputs
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
