@@ -99,6 +99,17 @@ def test_a_weight_is_a_number_of_rows(entries):
         np.testing.assert_array_equal(one, two)
 
 
+def test_a_weight_is_a_number_of_rows_where_there_are_gaps(iris):
+    rng = np.random.default_rng(0)
+    X, weight = np.where(rng.random((150, 4)) < 0.15, np.nan, iris[0]), rng.integers(0, 4, 150)
+    weighted = MGUClassifier(**QUICK).fit(X, iris[1], weight)
+    repeated = MGUClassifier(**QUICK).fit(np.repeat(X, weight, axis=0), np.repeat(iris[1], weight))
+    assert weighted.features_ == repeated.features_
+    medians = np.nanmedian(np.repeat(X, weight, axis=0), axis=0)
+    np.testing.assert_allclose([column.median for column in weighted.features_.columns], medians, rtol=1e-12)
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-9)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=100), st.floats(0.05, 0.5), st.integers(0, 9))
 def test_what_is_held_out_is_stratified(labels, share, seed):

@@ -32,7 +32,8 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
     ``n_iter_no_change`` epochs, and the weights of the best epoch answer.
 
     Equal rows are one row with the sum of their weights, and rows are put into an order of their own: a weight of 2 is
-    the same as the row twice, and the order of the rows is of no matter.
+    the same as the row twice, and the order of the rows is of no matter. Not so in a frame with text, whose medians and
+    rare categories (below 1 %) are those of its rows without their weights.
 
     ``width`` is that of each of ``depth`` units, "auto" the power of two nearest to 1.5 sqrt(rows), from 32 to 256.
     ``activation`` and ``unit``, a dict of further options, are MultiGatedUnit's; ``dropout`` is before the readout;

@@ -101,7 +101,7 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         table, y, weight = table[weight > 0], y[weight > 0], weight[weight > 0]
         if reset:
             self._forget()
-            self.features_ = learn_table(table)
+            self.features_ = learn_table(table, weight)
             self._learn_targets(y, classes)
         numbers = self._numbers(y)
         weight = self._weights(numbers, weight)

@@ -52,10 +52,13 @@ def read_table(estimator: Any, table: Any, *, mixed: bool, reset: bool) -> Table
     return numbers
 
 
-def learn_table(table: Table) -> TableFeatures:
-    """What the columns become. Raises InputError, naming the column, as ``mgu.data.learning.learn_features`` does."""
+def learn_table(table: Table, weight: Floats) -> TableFeatures:
+    """What the columns become; the medians of an array's are those of the weighted rows.
+
+    Raises InputError, naming the column, as ``mgu.data.learning.learn_features`` does.
+    """
     if isinstance(table, np.ndarray):
-        return TableFeatures(tuple(_number(i, column) for i, column in enumerate(table.T)))
+        return TableFeatures(tuple(_number(i, column, weight) for i, column in enumerate(table.T)))
     kinds = {str(name): kind(table.iloc[:, i], ROWS) for i, name in enumerate(table.columns)}
     return learn_features(read_cells(table, kinds, ROWS), kinds, ROWS)
 
@@ -101,8 +104,17 @@ class Scaling:
         return cls(np.asarray(data["mean"], np.float64), np.asarray(data["std"], np.float64))
 
 
-def _number(index: int, values: Floats) -> NumberColumn:
-    present = values[~np.isnan(values)]
+def median(values: Floats, weight: Floats) -> float:
+    """The median of numbers (rows,) of which each is there ``weight`` times, (rows,), all above 0."""
+    order = np.argsort(values, kind="stable")
+    values, reached = values[order], np.cumsum(weight[order])
+    low, high = (np.searchsorted(reached, reached[-1] / 2, side) for side in ("left", "right"))
+    return float((values[low] + values[min(high, len(values) - 1)]) / 2)
+
+
+def _number(index: int, values: Floats, weight: Floats) -> NumberColumn:
+    there = ~np.isnan(values)
+    present = values[there]
     if not len(present):
         raise InputError(f"column {index} is missing in all {len(values)} rows; drop it")
-    return NumberColumn(f"x{index}", float(np.median(present)), len(present) < len(values))
+    return NumberColumn(f"x{index}", median(present, weight[there]), len(present) < len(values))
