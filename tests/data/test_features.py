@@ -95,7 +95,9 @@ def test_features_are_scikit_learns_fitted_to_the_training_split(frame: pd.DataF
         assert split.x.dtype == np.float32
         assert split.x.shape == (len(rows), len(features.names))
         assert np.isfinite(split.x).all()
-        np.testing.assert_allclose(split.x, reference(train, rows, features.names), rtol=1e-6, atol=1e-30)
+        offsets = {column.name: getattr(column, "offset", 0.0) for column in features.columns}
+        wide = split.x.astype(np.float64) + [offsets.get(name, 0.0) for name in features.names]
+        np.testing.assert_allclose(wide, reference(train, rows, features.names), rtol=1e-6, atol=1e-30)
         np.testing.assert_array_equal(split.y, rows["label"])
 
 
@@ -172,6 +174,21 @@ def test_what_training_does_not_know_is_zero_everywhere() -> None:
     parts, _, features = load(labelled(x=range(60), city=["Rome", "Oslo"] * 30))
     x = features.transform(pd.DataFrame({"x": [5, None], "city": ["Paris", None]}))
     np.testing.assert_array_equal(x, [[5, 0, 0], [np.median(parts["train"].rows), 0, 0]])
+
+
+def test_what_large_numbers_differ_by_is_kept() -> None:
+    """Seconds since 1970: 32 bits alone hold them to 128 seconds."""
+    seconds = 1.7e9 + np.random.default_rng(0).permutation(np.linspace(0, 100, 200))
+    parts, splits, features = load(labelled(time=seconds, year=2000 + np.arange(200) % 30))
+    expected = seconds[parts["test"].rows] - np.median(seconds[parts["train"].rows])
+    np.testing.assert_allclose(splits["test"].x[:, 0], expected, rtol=1e-6)
+    np.testing.assert_array_equal(splits["test"].x[:, 1], 2000 + parts["test"].rows % 30)
+    again = TableFeatures.from_json(json.loads(json.dumps(features.to_json())))
+    rows = pd.DataFrame({"time": seconds, "year": 2000}).iloc[parts["test"].rows]
+    np.testing.assert_array_equal(again.transform(rows)[:, 0], splits["test"].x[:, 0])
+    earlier = features.to_json()
+    earlier["columns"][1].pop("offset")
+    assert TableFeatures.from_json(earlier) == features
 
 
 def test_a_gap_that_training_lacks_becomes_the_median_alone() -> None:

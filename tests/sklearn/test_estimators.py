@@ -22,6 +22,7 @@ from mgu import MGUClassifier, MGURegressor
 from mgu.errors import InputError
 from mgu.sklearn.rows import distinct, hold_out
 from mgu.torch import MultiGatedUnit, load
+from mgu.torch.export import DESCRIPTION, _sealed
 
 QUICK = {"width": 8, "max_iter": 20, "random_state": 0}
 
@@ -98,6 +99,17 @@ def test_a_weight_is_a_number_of_rows(entries):
         np.testing.assert_array_equal(one, two)
 
 
+def test_a_weight_is_a_number_of_rows_where_there_are_gaps(iris):
+    rng = np.random.default_rng(0)
+    X, weight = np.where(rng.random((150, 4)) < 0.15, np.nan, iris[0]), rng.integers(0, 4, 150)
+    weighted = MGUClassifier(**QUICK).fit(X, iris[1], weight)
+    repeated = MGUClassifier(**QUICK).fit(np.repeat(X, weight, axis=0), np.repeat(iris[1], weight))
+    assert weighted.features_ == repeated.features_
+    medians = np.nanmedian(np.repeat(X, weight, axis=0), axis=0)
+    np.testing.assert_allclose([column.median for column in weighted.features_.columns], medians, rtol=1e-12)
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-9)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=100), st.floats(0.05, 0.5), st.integers(0, 9))
 def test_what_is_held_out_is_stratified(labels, share, seed):
@@ -123,6 +135,13 @@ def test_text_and_gaps_of_a_frame(mixed):
         model.predict(np.zeros((1, 2)))
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(X.rename(columns={"size": "length"}))
+
+
+def test_a_column_of_text_costs_the_numbers_beside_it_nothing():
+    X = pd.DataFrame({"time": 1.7e9 + np.linspace(0, 100, 200), "text": ["a", "b"] * 100})
+    model = MGURegressor(width=8, random_state=0).fit(X, np.linspace(0, 1, 200))
+    assert model.scaling_.std[0] == pytest.approx(np.linspace(0, 100, 200).std(), rel=1e-9)
+    assert model.score(X, np.linspace(0, 1, 200)) > 0.98
 
 
 def test_gaps_of_an_array_become_the_median_and_an_indicator(iris):
@@ -167,6 +186,11 @@ def test_sparse_tables_are_refused(iris, fitted):
         ({"validation_fraction": 0.7}, "validation_fraction must be"),
         ({"activation": "sine"}, "unknown activation 'sine'"),
         ({"unit": {"gates": "wide"}}, "wide"),
+        ({"unit": {"foo": 1}}, "unit must be None or a dict of gates, prior, .*'foo': 1.* was given"),
+        ({"unit": [1]}, "unit must be None or a dict"),
+        ({"early_stopping": "no"}, "early_stopping must be True or False; 'no' was given"),
+        ({"class_weight": {7: 1.0, "x": 3.0}}, "class_weight has 7, which is no class; the classes are 0, 1, 2"),
+        ({"class_weight": {"1": 5.0}}, "class_weight has '1'"),
         ({"class_weight": "even"}, "class_weight must be None, 'balanced' or a dict"),
     ],
 )
@@ -201,6 +225,36 @@ def test_passes_one_by_one_then_hardened(iris):
     assert hardened.hard_loss == pytest.approx(log_loss(y, model.predict_proba(X)), rel=1e-6)
     assert not any(isinstance(module, MultiGatedUnit) for module in model.network_.modules())
     assert model.partial_fit(X, y).n_iter_ == 46
+
+
+def test_a_pass_needs_the_classes_of_the_first(iris):
+    model = MGUClassifier(**QUICK).partial_fit(*iris, classes=[0, 1, 2])
+    model.partial_fit(*iris, classes=[2, 1, 0])
+    with pytest.raises(InputError, match=r"classes are \[0, 1, 2, 3\], but the estimator began with \[0, 1, 2\]"):
+        model.partial_fit(*iris, classes=[0, 1, 2, 3])
+    with pytest.raises(InputError, match="'balanced' needs all rows at once"):
+        MGUClassifier(class_weight="balanced", **QUICK).partial_fit(*iris)
+
+
+@pytest.mark.parametrize("ask", ["harden", "explain"])
+def test_targets_are_checked_after_a_fit_too(ask, fitted, iris):
+    X, y = make_regression(40, 3, random_state=0)
+    model = MGURegressor(**QUICK).fit(X, y)
+    before = model.predict(X)
+    with pytest.raises(ValueError, match="NaN"):
+        getattr(model, ask)(X, np.where(np.arange(40) == 3, np.nan, y))
+    with pytest.raises(ValueError, match="should be a 1d array"):
+        getattr(model, ask)(X, np.stack([y, y], axis=1))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        getattr(model, ask)(X, y[:-3])
+    np.testing.assert_array_equal(model.predict(X), before)
+    with pytest.raises(InputError, match=r"none of the classes .* leave such rows out, or begin anew"):
+        getattr(fitted, ask)(iris[0], iris[1] + 1)
+
+
+def test_a_constant_quantity_is_answered(iris):
+    model = MGURegressor(**QUICK).fit(iris[0], np.full(150, 3.1))
+    np.testing.assert_allclose(model.predict(iris[0]), 3.1, rtol=1e-6)
 
 
 def test_a_warm_start_goes_on_from_the_plain_network(iris):
@@ -250,6 +304,52 @@ def test_saved_and_loaded(fitted, iris, tmp_path):
         MGURegressor.load(tmp_path / "iris")
     card = json.loads((tmp_path / "iris" / "model.json").read_text())
     assert card["card"]["fitted"]["classes_"]["values"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (["fitted", "width_"], 10**7),
+        (["fitted", "width_"], 30_000),
+        (["parameters", "depth"], 10**6),
+        (["fitted", "classes_", "values"], [[0], [1, 2]]),
+        (["fitted", "classes_", "dtype"], "<m8"),
+        (["fitted", "scaling_", "mean"], [[0.0], [1.0, 2.0]]),
+        (["fitted", "scaling_", "std"], [0.0] * 4),
+        (["fitted", "features_"], None),
+        (["fitted", "n_features_in_"], 3),
+        (["fitted"], {}),
+        ([], [1]),
+    ],
+)
+def test_a_folder_that_no_estimator_wrote_is_refused(where, value, fitted, tmp_path):
+    content = json.loads((fitted.save(tmp_path / "iris") / DESCRIPTION).read_text())
+    content.pop("checksum")
+    content["card"] = changed(content["card"], where, value)
+    (tmp_path / "iris" / DESCRIPTION).write_bytes(_sealed(content))
+    with pytest.raises(InputError):
+        MGUClassifier.load(tmp_path / "iris")
+
+
+def changed(data, where, value):
+    return {**data, where[0]: changed(data[where[0]], where[1:], value)} if where else value
+
+
+def test_wide_text_is_not_taken_at_its_word(mixed, tmp_path):
+    model = MGUClassifier(**QUICK).fit(*mixed)
+    content = json.loads((model.save(tmp_path / "mixed") / DESCRIPTION).read_text())
+    content.pop("checksum")
+    content["card"] = changed(content["card"], ["fitted", "classes_", "dtype"], "<U300000000")
+    (tmp_path / "mixed" / DESCRIPTION).write_bytes(_sealed(content))
+    assert MGUClassifier.load(tmp_path / "mixed").classes_.tolist() == ["no", "yes"]
+
+
+def test_a_link_out_of_the_folder_is_not_followed(fitted, tmp_path):
+    fitted.save(tmp_path / "iris")
+    (tmp_path / "iris" / "soft.safetensors").rename(tmp_path / "elsewhere")
+    (tmp_path / "iris" / "soft.safetensors").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="no file of its own in the folder"):
+        MGUClassifier.load(tmp_path / "iris")
 
 
 def test_a_table_with_text_and_class_weights_comes_back(mixed, tmp_path):

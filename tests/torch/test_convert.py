@@ -270,7 +270,11 @@ def test_each_layer_that_stays_is_named_with_its_reason():
         "0.last": f"the end of Odd's forward is behind it, {behind}",
     }
     own = {reason for name, reason in converted.left.items() if "own" in name}
-    assert own <= {"no forward that can be looked into calls it", "the model does not call it on the batch"}
+    assert own <= {
+        "no forward that can be looked into calls it",
+        "the model does not call it on the batch",
+        "MultiheadAttention is no layer that a unit takes: those are linear and convolution layers",
+    }
     assert converted.largest_difference == 0
 
 
@@ -291,8 +295,6 @@ class WithReLU(nn.BatchNorm2d):
         (nn.Linear(5, 6), nn.RMSNorm(6, eps=1e-5), torch.randn(3, 5)),
         (nn.Linear(5, 6), nn.BatchNorm1d(6), torch.randn(3, 6, 5)),
         (nn.Conv2d(3, 6, 3), WithReLU(6), torch.randn(2, 3, 5, 5)),
-        (nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6, track_running_stats=False), torch.randn(2, 3, 5, 5)),
-        (nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6, momentum=None), torch.randn(2, 3, 5, 5)),
         (nn.Conv2d(3, 6, 3), nn.LayerNorm([6, 3, 3]), torch.randn(2, 3, 5, 5)),
         (nn.Conv2d(3, 6, 3, padding=(0, 1)), nn.LayerNorm(5), torch.randn(2, 3, 5, 5)),
     ],

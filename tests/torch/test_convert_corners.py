@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from mgu.errors import InputError
-from mgu.torch import MultiGatedUnit, convert, harden
+from mgu.torch import MultiGatedUnit, convert, harden, summary
 from mgu.torch.harden import decide
 from others import lived_in
 
@@ -157,7 +157,7 @@ def test_a_block_that_others_read_keeps_that_or_stays():
     )
     converted = same(model, torch.randn(3, 5))
     assert converted.converted == {"a.layer": "ReLU(Linear)"}
-    assert converted.left == {"b.layer": "relu is behind it, no norm or activation that a unit takes"}
+    assert converted.left == {"b.layer": "relu is behind it, and Model's forward cannot be rewritten without that step"}
     assert copy.deepcopy(converted.model).a.width == 6
 
 
@@ -239,3 +239,154 @@ def test_a_model_that_cannot_be_copied_is_named():
     model(torch.randn(3, 5)).sum().backward()
     with pytest.raises(InputError, match="Sequential cannot be copied, as converting needs: Only Tensors"):
         convert(model, torch.randn(3, 5))
+
+
+def test_each_module_stays_in_its_mode_where_the_activation_is_a_function():
+    torch.manual_seed(0)
+    model = Model(
+        lambda self, x: self.drop(self.other(self.last(F.relu(self.norm(self.inner.layer(x)))))),
+        inner=nn.ModuleDict({"layer": nn.Conv2d(4, 4, 3)}),
+        norm=nn.BatchNorm2d(4),
+        last=nn.Conv2d(4, 4, 1),
+        other=nn.GroupNorm(2, 4),
+        drop=nn.Dropout(0.5),
+    )
+    lived_in(model).train()
+    for frozen in (model.inner, model.norm, model.other, model.drop):
+        frozen.training = False
+    x = torch.randn(3, 4, 7, 7)
+    converted = convert(model, x).model
+    unit = converted.get_submodule("inner.layer")
+    still = [unit.operations["bn"], converted.inner, converted.other, converted.drop]
+    assert [module.training for module in (converted, unit, *still)] == [True, True, False, False, False, False]
+    with torch.no_grad():
+        torch.testing.assert_close(converted(x), model(x))
+
+
+class Sometimes(nn.Module):
+    """A layer with a norm, and an activation where ``when`` says so, which torch.fx cannot follow."""
+
+    def __init__(self, when):
+        super().__init__()
+        self.layer, self.norm, self.act, self.when = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), when
+
+    def forward(self, x, act=True):
+        y = self.norm(self.layer(x))
+        return self.act(y) if self.when(self, act, x) else y
+
+
+SOMETIMES = {
+    "by an argument": lambda self, act, x: act,
+    "by the data": lambda self, act, x: x.mean() > 0,
+    "in evaluation alone": lambda self, act, x: not self.training and x.mean() < 100,
+    "in training alone": lambda self, act, x: self.training and x.mean() < 100,
+}
+
+
+@pytest.mark.parametrize("when", SOMETIMES)
+def test_a_group_that_is_not_in_each_call_is_left(when):
+    model = Model(
+        lambda self, x: self.block(self.block(x + 9), act=False) + self.block(x - 9), block=Sometimes(SOMETIMES[when])
+    )
+    converted = same(model, torch.randn(3, 4, 7, 7))
+    reason = "Sometimes's forward does not do the same behind it in each call"
+    found = dict(converted.converted), dict(converted.left)
+    norm_alone = {"block.layer": "BN(Conv2d)"}, {}
+    assert found == (norm_alone if when == "in training alone" else ({}, {"block.layer": reason}))
+
+
+def test_a_group_of_which_another_call_has_a_part_is_left():
+    def run(self, x):
+        return self.act(self.layer(x)) if x.shape[-1] > 5 and x.mean() < 100 else self.act(x)
+
+    inner = Model(run, layer=nn.Conv2d(4, 4, 3), act=nn.ReLU())
+    model = Model(lambda self, x: self.inner(self.inner(x)), inner=inner)
+    assert "inner.layer" in same(model, torch.randn(3, 4, 7, 7)).left
+
+
+class Clipped(nn.BatchNorm1d):
+    """Is batch norm where numbers are small."""
+
+    def forward(self, x):
+        return super().forward(x.clamp(-50, 50))
+
+
+def test_a_converted_model_that_is_another_function_is_refused():
+    model = nn.Sequential(nn.Linear(5, 6), Clipped(6))
+    assert convert(model, torch.randn(3, 5)).converted
+    with pytest.raises(InputError, match=r"differ by .* on the batch, more than by rounding, .*only="):
+        convert(model, 1000 * torch.randn(3, 5))
+
+
+class WithScale(nn.Module):
+    """Takes a second argument, so that its forward cannot be rewritten."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(5, 6)
+
+    def forward(self, x, scale=2.0):
+        return F.leaky_relu(self.layer(x), 0.3) * scale
+
+
+REASONS = {
+    "function": (
+        WithScale(),
+        "leaky_relu is behind it, and WithScale's forward cannot be rewritten without that step",
+    ),
+    "momentum": (
+        nn.ModuleDict({"layer": nn.Linear(5, 6), "norm": nn.BatchNorm1d(6, momentum=None)}),
+        "BatchNorm1d behind it has no momentum, as a unit's has",
+    ),
+    "statistics": (
+        nn.ModuleDict({"layer": nn.Linear(5, 6), "norm": nn.BatchNorm1d(6, track_running_stats=False)}),
+        "BatchNorm1d behind it keeps no running statistics, as a unit's does",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REASONS)
+def test_the_reason_is_the_one_that_holds(what):
+    model, reason = REASONS[what]
+    if isinstance(model, nn.ModuleDict):
+        model = Model(lambda self, x: self.norm(self.layer(x)), **model)
+    assert same(model, torch.randn(3, 5)).left == {"layer": reason}
+
+
+def test_layers_of_other_kinds_are_listed():
+    model = Model(
+        lambda self, x: torch.relu(self.layer(self.recurrent(self.up(x).flatten(2))[0])),
+        up=nn.ConvTranspose2d(4, 4, 1),
+        recurrent=nn.LSTM(49, 5, batch_first=True),
+        layer=nn.Linear(5, 6),
+    )
+    converted = same(model, torch.randn(3, 4, 7, 7))
+    behind = " is no layer that a unit takes: those are linear and convolution layers"
+    assert converted.left == {"up": f"ConvTranspose2d{behind}", "recurrent": f"LSTM{behind}"}
+    assert not convert(model, torch.randn(3, 4, 7, 7), lambda name, layer: layer.in_features == 5).left
+
+
+@pytest.mark.parametrize("ask", [lambda: convert("x", torch.zeros(2, 5)), lambda: summary("x")])
+def test_what_is_no_module_is_named(ask):
+    with pytest.raises(InputError, match=r"the model is 'x', a str; allowed: a torch.nn.Module"):
+        ask()
+
+
+def test_a_choice_of_another_type_is_named():
+    with pytest.raises(InputError, match="only is 3, a int; allowed: a pattern of names"):
+        convert(nn.Sequential(nn.Linear(5, 6), nn.ReLU()), torch.randn(3, 5), only=3)
+
+
+def test_scripted_modules_are_refused():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scripted = torch.jit.script(nn.Linear(5, 6))
+    with pytest.raises(
+        InputError, match="1 is a RecursiveScriptModule, which cannot be looked into; convert the model"
+    ):
+        convert(nn.Sequential(nn.Linear(5, 5), scripted, nn.ReLU()), torch.randn(3, 5))
+
+
+def test_a_conversion_is_told_in_a_line():
+    converted = convert(nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 6)), torch.randn(3, 5))
+    assert repr(converted) == "<Conversion of Sequential: 1 units, 1 layers left, largest difference 0>"

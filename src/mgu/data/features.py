@@ -23,13 +23,15 @@ ROWS = Place("the rows", "by the index of the frame")
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column of numbers: what is missing becomes ``median``, and where ``indicator``, 1 in a column of its own."""
+    """A column of numbers less ``offset``: what is missing becomes ``median``, and where ``indicator``, 1 in a column
+    of its own."""
 
     kind: ClassVar[str] = "number"
 
     name: str
     median: float
     indicator: bool
+    offset: float = 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,7 +41,7 @@ class NumberColumn:
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(rows,), NaN where missing, to (rows, resulting columns)."""
         missing = np.isnan(values)
-        filled = np.where(missing, self.median, values)
+        filled = np.where(missing, self.median, values) - self.offset
         return np.stack([filled, missing][: len(self.names)], axis=1)
 
 
@@ -75,7 +77,7 @@ Column = NumberColumn | CategoryColumn
 
 #: By the kind that JSON names, what a column is made from.
 COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], Column]] = {
-    "number": lambda c: NumberColumn(c["name"], float(c["median"]), bool(c["indicator"])),
+    "number": lambda c: NumberColumn(c["name"], float(c["median"]), bool(c["indicator"]), float(c.get("offset", 0.0))),
     "category": lambda c: CategoryColumn(c["name"], tuple(c["categories"]), tuple(c["rare"]), bool(c["missing"])),
 }
 
@@ -101,14 +103,11 @@ class TableFeatures:
 
     def encode(self, cells: Cells) -> NDArray[np.float32]:
         """The same from what ``read_cells`` returned."""
-        rows = len(cells[self.columns[0].name])
-        x = np.empty((rows, len(self.names)), dtype=np.float32)
-        start = 0
-        for column in self.columns:
-            stop = start + len(column.names)
-            x[:, start:stop] = column.encode(cells[column.name])
-            start = stop
-        return x
+        return self.encode_wide(cells).astype(np.float32)
+
+    def encode_wide(self, cells: Cells) -> NDArray[np.float64]:
+        """The same before it is narrowed to 32 bits."""
+        return np.hstack([column.encode(cells[column.name]).astype(np.float64) for column in self.columns])
 
     def to_json(self) -> dict[str, Any]:
         """As what ``json`` can write."""

@@ -13,6 +13,10 @@ from mgu.errors import InputError
 #: A category of a smaller share of the rows that have one is rare.
 MIN_SHARE = 0.01
 
+#: Numbers that are larger than so many of their deviations are taken less their median: 32 bits, of 7 digits, would
+#: leave little of what they differ by.
+MOST_DEVIATIONS = 1e4
+
 #: At most so many columns for a column's categories, the one that the rare ones share included.
 MAX_CATEGORIES = 50
 
@@ -24,7 +28,8 @@ MAX_DIFFERENT = 0.9
 def learn_features(cells: Cells, kinds: Mapping[str, str], place: Place) -> TableFeatures:
     """The features of a training split, given as ``mgu.data.features.read_cells`` returned it.
 
-    Numbers: the median, and an indicator where values are missing. Categories: those that at least 1 % of the rows
+    Numbers: the median, an indicator where values are missing, and the median once more as an offset where 32 bits do
+    not hold what they differ by, as in times in seconds since 1970. Categories: those that at least 1 % of the rows
     have, the most frequent first to be kept; the others share one column, and what is missing has its own.
 
     Raises InputError, naming the column, where all values are missing, where the values of a category are nearly all
@@ -56,7 +61,17 @@ def _numbers(names: Sequence[str], cells: Cells) -> list[NumberColumn]:
     imputer = SimpleImputer(strategy="median", add_indicator=True).fit(np.stack([cells[n] for n in names], axis=1))
     with_gaps = set(imputer.indicator_.features_.tolist())
     medians = imputer.statistics_.tolist()
-    return [NumberColumn(name, medians[i], indicator=i in with_gaps) for i, name in enumerate(names)]
+    return [
+        NumberColumn(name, medians[i], i in with_gaps, _offset(cells[name], medians[i])) for i, name in enumerate(names)
+    ]
+
+
+def _offset(values: NDArray[np.float64], median: float) -> float:
+    """The median where the numbers are large against their deviation, else 0."""
+    present = values[~np.isnan(values)]
+    deviation, largest = float(present.std()), float(np.abs(present).max())
+    is_lost = np.ptp(present) > 0 and largest > MOST_DEVIATIONS * deviation
+    return median if is_lost else 0.0
 
 
 def _category(name: str, values: NDArray[np.object_], place: Place) -> CategoryColumn:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mgu.data.arrays import DataSet, Floats
-from mgu.data.features import CategoryColumn, TableFeatures
+from mgu.data.features import CategoryColumn, NumberColumn, TableFeatures
 from mgu.data.query import Query, read_keep, read_size
 from mgu.errors import InputError
 
@@ -92,6 +92,8 @@ class Preprocessing:
 
 
 def _fits(features: TableFeatures, shape: tuple[int, ...]) -> bool:
+    if not all(math.isfinite(column.offset) for column in features.columns if isinstance(column, NumberColumn)):
+        return False
     texts = [column.name for column in features.columns]
     for column in features.columns:
         texts += [*column.categories, *column.rare] if isinstance(column, CategoryColumn) else []

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 import torch
@@ -25,12 +24,11 @@ from mgu.model.soft import build_soft
 from mgu.torch import export
 from mgu.torch.build import attempt
 from mgu.torch.network import count_weights
+from mgu.torch.reading import MOST_DESCRIBED, inside
 from mgu.torch.weights import load_weights
 from mgu.training.tasks import Classification, Regression
 
 SOFT_WEIGHTS = "weights.safetensors"
-#: No description of a network takes more bytes.
-MOST_DESCRIBED = 64 * 2**20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,7 +68,7 @@ class Model:
     def soft(self) -> nn.Sequential:
         """The network with its gates, in evaluation mode on the device. Raises InputError where the folder has none, or
         where its architecture and its weights do not fit one another."""
-        path = _inside(self.folder, SOFT_WEIGHTS)
+        path = inside(self.folder, SOFT_WEIGHTS)
         try:
             described = self.card["soft"]
             if sha256(path) != described["sha256"]:
@@ -93,7 +91,7 @@ def read_model(folder: str | Path, device: str = "cpu") -> Model:
     if not folder.is_dir():
         raise InputError(f"there is no model folder {str(folder)!r}; mgu fit writes one")
     for name in (export.WEIGHTS, export.DESCRIPTION):
-        _inside(folder, name)
+        inside(folder, name)
     if (folder / export.DESCRIPTION).stat().st_size > MOST_DESCRIBED:
         raise InputError(f"{folder / export.DESCRIPTION} is larger than {MOST_DESCRIBED} bytes; it is no model's card")
     saved = export.read_card(folder)
@@ -148,15 +146,3 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> Path:
             folder.rmdir()
         os.replace(whole, folder)
     return folder
-
-
-def _inside(folder: Path, name: str) -> Path:
-    """A regular file of the folder. Raises InputError for one that is missing, or a link out of it, or no file."""
-    path = folder / name
-    try:
-        found = path.resolve(strict=True)
-        if found.is_relative_to(folder.resolve()) and S_ISREG(found.stat().st_mode):
-            return path
-    except (OSError, RuntimeError):
-        raise InputError(f"{path} is missing; a model folder has it") from None
-    raise InputError(f"{path} is no file of its own in the folder; it is not read")

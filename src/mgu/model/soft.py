@@ -9,7 +9,8 @@ from torch import nn
 from mgu.errors import InputError
 from mgu.layouts import Layout
 from mgu.spaces import MAX_COUNT, Architecture
-from mgu.torch.network import build_network, model_size
+from mgu.torch.network import build_network
+from mgu.torch.reading import check_fits
 
 #: MultiGatedUnit's options that a model may have.
 OPTIONS = ("gates", "prior", "form", "bypass", "processors", "residual_gate")
@@ -32,9 +33,7 @@ def build_soft(described: Mapping[str, Any], input_shape: tuple[int, ...], outpu
         architecture = _architecture(described["architecture"])
         unit = dict(described["unit"])
         _require(unit.keys() <= set(OPTIONS), f"options are {', '.join(OPTIONS)}")
-        # The layers' own weights first: to build a thousand units takes long, even without memory for their weights.
-        _check_size(_layer_weights(architecture, input_shape), size)
-        _check_size(model_size(architecture, input_shape, outputs, **unit), size)
+        check_fits(architecture, input_shape, outputs, unit, size)
         return build_network(architecture, input_shape, outputs, **unit)
     except Exception as error:  # whatever torch makes of numbers that no network has
         raise InputError(f"the card describes no network with gates: {error}") from error
@@ -48,15 +47,6 @@ def _architecture(data: Mapping[str, Any]) -> Architecture:
     _require(isinstance(data["activation"], str) and 0 <= float(data["dropout"]) < 1, "activation or dropout is none")
     numbers: Sequence[float] = data["layout"]
     return Architecture(**{**data, "layout": Layout.of(numbers)})
-
-
-def _layer_weights(architecture: Architecture, input_shape: tuple[int, ...]) -> int:
-    kernel = architecture.kernel_size ** (len(input_shape) - 1)
-    return sum(plan.input_shape[0] * plan.output_shape[0] * kernel for plan in architecture.plan(input_shape))
-
-
-def _check_size(weights: int, size: int) -> None:
-    _require(4 * weights <= size, f"{weights:,} weights do not fit into {size:,} bytes")
 
 
 def _require(condition: object, message: str) -> None:

@@ -56,19 +56,21 @@ class BaseMGU(Fitting):
         """What each gate does on these rows: of the soft network, as it was when it was hardened.
 
         With targets ``y`` the diagnosis has the loss with each gate switched to either side; see
-        ``mgu.torch.explain``. Raises InputError where there is no soft network.
+        ``mgu.torch.explain``. Raises InputError where there is no soft network and for an unknown class, and what
+        scikit-learn raises for targets of another length or with gaps.
         """
         network, x = self._soft(), self._inputs(X)
-        return explain(network, [x if y is None else (x, self._plain_targets(y))], self._plain_task().loss)
+        return explain(network, [x if y is None else (x, self._checked_targets(x, y))], self._plain_task().loss)
 
     def harden(self, X: Any, y: Any) -> Hardened[nn.Module]:
         """Decide every gate of the soft network by its loss on these rows; the plain network predicts from here on.
         See ``mgu.torch.harden``.
 
         ``fit`` does so by itself, early, and trains the plain network on: this is for what ``partial_fit`` or
-        ``harden_after=0`` left soft, and for deciding by other rows. Raises InputError where there is no soft network.
+        ``harden_after=0`` left soft, and for deciding by other rows. Raises as ``explain`` does.
         """
-        hardened = harden(self._soft(), [(self._inputs(X), self._plain_targets(y))], self._plain_task().loss)
+        network, x = self._soft(), self._inputs(X)
+        hardened = harden(network, [(x, self._checked_targets(x, y))], self._plain_task().loss)
         self._answer_with(hardened.model)
         self.decisions_ = hardened.decisions
         return hardened

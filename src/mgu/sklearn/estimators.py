@@ -32,7 +32,8 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
     ``n_iter_no_change`` epochs, and the weights of the best epoch answer.
 
     Equal rows are one row with the sum of their weights, and rows are put into an order of their own: a weight of 2 is
-    the same as the row twice, and the order of the rows is of no matter.
+    the same as the row twice, and the order of the rows is of no matter. Not so in a frame with text, whose medians and
+    rare categories (below 1 %) are those of its rows without their weights.
 
     ``width`` is that of each of ``depth`` units, "auto" the power of two nearest to 1.5 sqrt(rows), from 32 to 256.
     ``activation`` and ``unit``, a dict of further options, are MultiGatedUnit's; ``dropout`` is before the readout;
@@ -104,8 +105,10 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
 
         Columns, scales and classes are learned from the first call, in which ``classes`` names all that will come; None
         is those of its rows. The network is soft until ``harden`` is called, or plain where ``fit`` came before.
-        Raises what ``fit`` raises, and InputError for other classes.
+        Weights count within a call: they are divided by their mean in it. Raises what ``fit`` raises, and InputError
+        for classes that are not those of the first call, and for ``class_weight="balanced"``, which needs all rows.
         """
+        self._check_pass(classes)
         return self._partial_fit(X, y, sample_weight, classes=classes)
 
     def predict(self, X: Any) -> Array:
@@ -145,12 +148,28 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
         if not known.all():
             raise InputError(
                 f"y holds {y[~known].tolist()[0]!r}, which is none of the classes that the estimator began with: "
-                f"{', '.join(map(repr, self.classes_.tolist()))}; name all of them in the first partial_fit"
+                f"{', '.join(map(repr, self.classes_.tolist()))}; leave such rows out, or begin anew: fit without "
+                "warm_start, or name all classes in the first partial_fit"
             )
         return np.searchsorted(self.classes_, y).astype(np.float64)
 
     def _scaled(self, numbers: Floats) -> Floats:
         return numbers
+
+    def _check_pass(self, classes: Any) -> None:
+        """Raise InputError for what ``partial_fit`` cannot take."""
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise InputError(
+                "class_weight='balanced' needs all rows at once, which partial_fit does not have; give a dict from "
+                "class to weight"
+            )
+        if classes is None or not hasattr(self, "network_"):
+            return
+        if not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
+            raise InputError(
+                f"classes are {list(classes)!r}, but the estimator began with {self.classes_.tolist()!r}; leave "
+                "classes out, or begin anew with a clone"
+            )
 
     def _weights(self, numbers: Floats, weight: Floats) -> Floats:
         of_row = numbers.astype(np.int64)
@@ -168,7 +187,13 @@ class MGUClassifier(ClassifierMixin, BaseMGU):  # type: ignore[misc]
             raise InputError(
                 f"class_weight must be None, 'balanced' or a dict from class to weight; {self.class_weight!r} was given"
             )
-        return np.array([float(self.class_weight.get(label, 1.0)) for label in self.classes_.tolist()])
+        known = self.classes_.tolist()
+        unknown = [label for label in self.class_weight if label not in known]
+        if unknown:
+            raise InputError(
+                f"class_weight has {unknown[0]!r}, which is no class; the classes are {', '.join(map(repr, known))}"
+            )
+        return np.array([float(self.class_weight.get(label, 1.0)) for label in known])
 
 
 class MGURegressor(RegressorMixin, BaseMGU):  # type: ignore[misc]
@@ -192,7 +217,8 @@ class MGURegressor(RegressorMixin, BaseMGU):  # type: ignore[misc]
         """Train for one pass over these rows, with a constant learning rate, and return the estimator.
 
         Columns and scales are learned from the first call. The network is soft until ``harden`` is called, or plain
-        where ``fit`` came before. Raises what ``fit`` raises.
+        where ``fit`` came before. Weights count within a call: they are divided by their mean in it. Raises what
+        ``fit`` raises.
         """
         return self._partial_fit(X, y, sample_weight)
 

@@ -13,10 +13,13 @@ from mgu.errors import InputError
 from mgu.history import Decision
 from mgu.sklearn.base import BaseMGU
 from mgu.sklearn.fitting import Array
+from mgu.sklearn.parameters import architecture, check_parameters
 from mgu.sklearn.tables import Scaling
 from mgu.torch import load as load_network
 from mgu.torch import load_weights, read_card, save_weights
 from mgu.torch import save as save_network
+from mgu.torch.export import DESCRIPTION, WEIGHTS, Card
+from mgu.torch.reading import MOST_DESCRIBED, check_fits, inside
 
 #: The weights of the network with gates, beside the files of the plain one.
 SOFT = "soft.safetensors"
@@ -42,18 +45,44 @@ def write_estimator(estimator: BaseMGU, folder: str | Path) -> Path:
 def read_estimator(kind: Callable[..., BaseMGU], name: str, folder: str | Path) -> BaseMGU:
     """An estimator as it was written, of that kind and name; see ``BaseMGU.load``."""
     folder = Path(folder)
-    card = read_card(folder).card
-    if card.get("estimator") != name:
-        raise InputError(f"{folder} holds {card.get('estimator') or 'no estimator'}, not an {name}")
+    for file in (WEIGHTS, DESCRIPTION, SOFT):
+        inside(folder, file)
+    if (folder / DESCRIPTION).stat().st_size > MOST_DESCRIBED:
+        raise InputError(f"{folder / DESCRIPTION} is larger than {MOST_DESCRIBED} bytes; it is no estimator's card")
+    saved = read_card(folder)
+    found = saved.card.get("estimator") if isinstance(saved.card, dict) else None
+    if found != name:
+        raise InputError(f"{folder} holds {found or 'no estimator'}, not an {name}")
     try:
-        estimator = kind(**{key: _unplain(value) for key, value in card["parameters"].items()})
-        for key, value in card["fitted"].items():
-            setattr(estimator, key, FITTED[key][1](value))
+        estimator = _described(kind, saved, (folder / SOFT).stat().st_size)
         soft = estimator.new_network()
-    except (KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever numpy and torch make of what no estimator wrote
         raise InputError(f"{folder} is not what {name}.save writes: {type(error).__name__} {error}") from error
     load_weights(soft, folder / SOFT)
     estimator.network_, estimator.soft_network_ = load_network(folder), soft.double().eval()
+    return estimator
+
+
+def _described(kind: Callable[..., BaseMGU], saved: Card, size: int) -> BaseMGU:
+    """The estimator of a card, without its networks, the soft one of which has a file of ``size`` bytes.
+
+    Raises InputError, before memory is taken, for parts that do not fit one another, and all kinds of errors for what
+    is no card.
+    """
+    estimator = kind(**{key: _unplain(value) for key, value in saved.card["parameters"].items()})
+    check_parameters(estimator)
+    for key, value in saved.card["fitted"].items():
+        setattr(estimator, key, FITTED[key][1](value))
+    shape, scaling = (len(estimator.features_.names),), estimator.scaling_
+    fits = (
+        saved.input_shape == scaling.mean.shape == scaling.std.shape == shape
+        and estimator.n_features_in_ == len(estimator.features_.columns)
+        and len(getattr(estimator, "feature_names_in_", estimator.features_.columns)) == estimator.n_features_in_
+        and bool(np.isfinite(scaling.mean).all() and (scaling.std > 0).all())
+    )
+    if not fits:
+        raise InputError("its columns, their scales and its network's inputs do not fit one another")
+    check_fits(architecture(estimator, estimator.width_), shape, estimator.outputs, estimator.unit or {}, size)
     return estimator
 
 
@@ -65,7 +94,12 @@ def _labels(classes: Array) -> dict[str, Any]:
 
 
 def _unlabelled(data: Mapping[str, Any]) -> Array:
-    return np.array(data["values"], dtype=np.dtype(data["dtype"]))
+    dtype, values = np.dtype(data["dtype"]), data["values"]
+    # Text is as wide as its values, whatever width is named.
+    classes = np.array(values, dtype=np.str_ if dtype.kind == "U" else dtype)
+    if dtype.kind not in LABELS or classes.ndim != 1 or not len(classes):
+        raise InputError("its classes are no list of numbers, truth values or text")
+    return classes
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -43,6 +43,11 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
                 module.momentum = MOMENTUM
         return network
 
+    @property
+    def outputs(self) -> int:
+        """How many outputs the network of the fitted estimator has."""
+        return self._task().outputs
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -57,7 +62,7 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         held_out = _samples(rows[held], rows) if held.any() else learned
         last = (learned, held_out) if self.early_stopping else (every, every)
         with torch.random.fork_rng(devices=[]):
-            network = self._network(seed, again)
+            network = self._network(rows, seed, again)
             soft_epochs = max(1, round(self.harden_after * self.max_iter)) if self.harden_after else 0
             setting = self._setting(len(rows), seed)
             trained = train(network, (learned, held_out), last, setting, soft_epochs if is_soft(network) else 0)
@@ -74,7 +79,7 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         done = getattr(self, "n_iter_", 0)
         seed, samples = self._seed() + done, _samples(rows, rows)
         with torch.random.fork_rng(devices=[]):
-            network = self._network(seed, again)
+            network = self._network(rows, seed, again)
             optimizer = one_pass(network, samples, self._setting(len(rows), seed), getattr(self, "_optimizer", None))
         self._answer_with(network)
         self._optimizer, self.n_iter_ = optimizer, done + 1
@@ -96,7 +101,7 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         table, y, weight = table[weight > 0], y[weight > 0], weight[weight > 0]
         if reset:
             self._forget()
-            self.features_ = learn_table(table)
+            self.features_ = learn_table(table, weight)
             self._learn_targets(y, classes)
         numbers = self._numbers(y)
         weight = self._weights(numbers, weight)
@@ -108,12 +113,17 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
             self._learn_scale(rows)
         return Rows(self.scaling_.apply(rows.x), self._scaled(rows.y), rows.weight)
 
-    def _network(self, seed: int, again: bool) -> nn.Module:
-        """A new network, or a copy of that from the last fit, in the number format of training."""
+    def _network(self, rows: Rows, seed: int, again: bool) -> nn.Module:
+        """A new network, or a copy of that from the last fit, in the number format of training. Where a quantity is
+        the same in all rows, a new one begins with it."""
         torch.manual_seed(seed)
         if again:
             return copy.deepcopy(self.network_).float()
-        return self.new_network()
+        network = self.new_network()
+        if self._y_numeric and np.ptp(rows.y) == 0:
+            for weight in network.get_submodule("readout").parameters():
+                nn.init.zeros_(weight)
+        return network
 
     def _answer_with(self, network: nn.Module) -> None:
         """Predict with a network from now on."""
@@ -140,6 +150,12 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "network_")
         table = read_table(self, X, mixed=self._mixed, reset=False)
         return torch.from_numpy(self.scaling_.apply(encode(self.features_, table)))
+
+    def _checked_targets(self, x: Tensor, y: Any) -> Tensor:
+        """Targets of these rows as the task without weights takes them. Raises what ``fit`` raises for targets."""
+        targets = _check_y(y, y_numeric=self._y_numeric, estimator=self)
+        check_consistent_length(x, targets)
+        return self._plain_targets(targets)
 
     def _outputs(self, X: Any) -> Floats:
         """What the network gives, (rows, outputs)."""

@@ -25,6 +25,17 @@ def _number(least: float, below: float) -> Callable[[Any], bool]:
     return allows
 
 
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
+def _options(value: Any) -> bool:
+    return value is None or (isinstance(value, Mapping) and value.keys() <= set(OPTIONS))
+
+
+#: MultiGatedUnit's options that an estimator takes.
+OPTIONS = ("gates", "prior", "form", "bypass", "processors", "residual_gate")
+
 #: The smallest number above 0, and the smallest above one half.
 POSITIVE, ABOVE_HALF = nextafter(0, 1), nextafter(0.5, 1)
 
@@ -43,6 +54,9 @@ ALLOWED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "validation_fraction": (_number(POSITIVE, ABOVE_HALF), "a number above 0, up to 0.5"),
     "n_iter_no_change": (_whole, "a whole number of at least 1"),
     "harden_after": (_number(0, 1), "a share of the epochs, 0 to below 1"),
+    "early_stopping": (_flag, "True or False"),
+    "warm_start": (_flag, "True or False"),
+    "unit": (_options, f"None or a dict of {', '.join(OPTIONS)}"),
 }
 
 

@@ -52,10 +52,13 @@ def read_table(estimator: Any, table: Any, *, mixed: bool, reset: bool) -> Table
     return numbers
 
 
-def learn_table(table: Table) -> TableFeatures:
-    """What the columns become. Raises InputError, naming the column, as ``mgu.data.learning.learn_features`` does."""
+def learn_table(table: Table, weight: Floats) -> TableFeatures:
+    """What the columns become; the medians of an array's are those of the weighted rows.
+
+    Raises InputError, naming the column, as ``mgu.data.learning.learn_features`` does.
+    """
     if isinstance(table, np.ndarray):
-        return TableFeatures(tuple(_number(i, column) for i, column in enumerate(table.T)))
+        return TableFeatures(tuple(_number(i, column, weight) for i, column in enumerate(table.T)))
     kinds = {str(name): kind(table.iloc[:, i], ROWS) for i, name in enumerate(table.columns)}
     return learn_features(read_cells(table, kinds, ROWS), kinds, ROWS)
 
@@ -63,7 +66,7 @@ def learn_table(table: Table) -> TableFeatures:
 def encode(features: TableFeatures, table: Table) -> Floats:
     """The table as numbers without gaps, (rows, features)."""
     if not isinstance(table, np.ndarray):
-        return features.transform(table).astype(np.float64)
+        return features.encode_wide(read_cells(table, {column.name: column.kind for column in features.columns}, ROWS))
     columns = [column for column in features.columns if isinstance(column, NumberColumn)]
     gaps = np.isnan(table)
     filled = np.where(gaps, [column.median for column in columns], table)
@@ -79,10 +82,11 @@ class Scaling:
 
     @classmethod
     def learned(cls, values: Floats, weight: Floats) -> "Scaling":
-        """That of the weighted rows, (rows, ...); the scale of what is constant is 1."""
+        """That of the weighted rows, (rows, ...); the scale of what is constant is 1, and it becomes 0."""
         mean = np.average(values, axis=0, weights=weight)
         std = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weight))
-        return cls(mean, np.where(std > np.finfo(np.float64).eps * np.abs(mean), std, 1.0))
+        varies = std > np.finfo(np.float64).eps * np.abs(mean)
+        return cls(np.where(varies, mean, values[0]), np.where(varies, std, 1.0))
 
     def apply(self, values: Floats) -> Floats:
         return (values - self.mean) / self.std
@@ -100,8 +104,17 @@ class Scaling:
         return cls(np.asarray(data["mean"], np.float64), np.asarray(data["std"], np.float64))
 
 
-def _number(index: int, values: Floats) -> NumberColumn:
-    present = values[~np.isnan(values)]
+def median(values: Floats, weight: Floats) -> float:
+    """The median of numbers (rows,) of which each is there ``weight`` times, (rows,), all above 0."""
+    order = np.argsort(values, kind="stable")
+    values, reached = values[order], np.cumsum(weight[order])
+    low, high = (np.searchsorted(reached, reached[-1] / 2, side) for side in ("left", "right"))
+    return float((values[low] + values[min(high, len(values) - 1)]) / 2)
+
+
+def _number(index: int, values: Floats, weight: Floats) -> NumberColumn:
+    there = ~np.isnan(values)
+    present = values[there]
     if not len(present):
         raise InputError(f"column {index} is missing in all {len(values)} rows; drop it")
-    return NumberColumn(f"x{index}", float(np.median(present)), len(present) < len(values))
+    return NumberColumn(f"x{index}", median(present, weight[there]), len(present) < len(values))

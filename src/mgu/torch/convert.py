@@ -22,15 +22,16 @@ from mgu.torch.forwards import Forward, forwards, outside_units
 from mgu.torch.fused import hooked
 from mgu.torch.gates import GATES
 from mgu.torch.graph import keep, put
-from mgu.torch.groups import group_of, is_layer, layer_steps, operation, readers
-from mgu.torch.running import Shapes, copied, difference, shapes_of
+from mgu.torch.groups import group_of, is_layer, is_other_layer, layer_steps, operation, readers
+from mgu.torch.running import Shapes, check_module, copied, difference, rounding, shapes_of
 
 Choice = str | Callable[[str, nn.Module], bool]
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A converted model and what became of each layer that was chosen, by the layers' names in the model.
+    """A converted model and what became of each layer that was chosen, by the layers' names in the model. Layers of
+    other kinds are in ``left`` where a pattern of names chose them.
 
     ``converted`` has the groups, such as ReLU(BN(Conv2d)); ``left`` the reasons. The differences are the largest
     absolute ones between the outputs of the two models on the batch, in evaluation and in training mode, the latter
@@ -42,6 +43,12 @@ class Conversion:
     left: Mapping[str, str]
     largest_difference: float
     training_difference: float
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.converted)} units, {len(self.left)} layers left"
+        return (
+            f"<Conversion of {type(self.model).__name__}: {counts}, largest difference {self.largest_difference:.4g}>"
+        )
 
     def text(self) -> str:
         """A line for each layer, and the differences."""
@@ -78,14 +85,16 @@ def convert(
     ``batch`` is what the model takes: a tensor, a tuple of arguments, or a mapping of keyword arguments, of two samples
     or more. ``only`` chooses layers by a pattern of names, such as "layer1.*", or by a function of name and layer;
     ``gates`` and ``bypass`` are those of the units. Raises InputError where no layer is chosen, for an unknown kind of
-    gates or bypass, where the model does not take the batch or gives no tensor, and where the converted one does not.
+    gates or bypass, for what is no module or no choice, where the model is scripted, does not take the batch or gives
+    no tensor, and where the converted one does not or gives other outputs in evaluation than by rounding.
 
     Source: the start as the same function, Chen, Goodfellow & Shlens 2016, "Net2Net"; the gates' values, see
     ``MultiGatedUnit.stretch``.
     """
+    check_module(model)
     _check_kinds(gates, bypass)
     ours = copied(model)
-    chosen = _chosen(ours, only)
+    chosen, others = _chosen(ours, only), _others(ours, only)
     with watching(outside_units(ours)) as seen:
         shapes = shapes_of(ours, chosen.values(), batch)
     found = forwards(ours, batch, seen)
@@ -104,8 +113,9 @@ def convert(
         if forward.edited:
             ours = put(ours, forward.owner, forward.rewritten())
     differences = [difference(model, ours, batch, training) for training in (False, True)]
+    _check_same(differences[0], rounding(model, batch))
     in_order = {name: converted[name] for name in chosen if name in converted}
-    return Conversion(ours, in_order, left, *differences)
+    return Conversion(ours, in_order, left | others, *differences)
 
 
 def _replaced(forward: Forward, layer: nn.Module, steps: list[fx.Node], shapes: Shapes, gates: str, bypass: str) -> str:
@@ -118,10 +128,12 @@ def _replaced(forward: Forward, layer: nn.Module, steps: list[fx.Node], shapes: 
     if len(step.args) != 1 or step.kwargs:
         raise InputError("it is called with more than its input")
     taken, given = shapes[layer]
-    group = group_of(step, forward.owner, len(given))
-    group = group.until(lambda member: not forward.may_drop(member.node))
+    behind = group_of(step, forward.owner, len(given))
+    group = behind.until(lambda member: not forward.may_drop(member.node))
     if not group.members:
-        raise InputError(_nothing_behind(step, forward))
+        raise InputError(_nothing_behind(step, forward, taken=bool(behind.members)))
+    if not forward.always(group, len(given)):
+        raise InputError(f"{type(forward.owner).__name__}'s forward does not do the same behind it in each call")
     formula = group.formula(layer)
     unit = unit_around(layer, group, gates, bypass)
     check_shapes(unit, taken, given)
@@ -133,26 +145,51 @@ def _replaced(forward: Forward, layer: nn.Module, steps: list[fx.Node], shapes: 
     return formula
 
 
+def _check_same(difference: float, allowed: float) -> None:
+    if difference > allowed:
+        raise InputError(
+            f"the outputs of the converted model and of the model differ by {difference:.4g} on the batch, more than "
+            f"by rounding, {allowed:.4g}: something behind a layer does not always do the same; leave it out with only="
+        )
+
+
 def _called_often(forward: Forward, here: int, calls: int) -> str:
     place = f"one forward of {type(forward.owner).__name__}" if here == calls else "several forwards"
     return f"called {calls} times in {place}"
 
 
-def _nothing_behind(step: fx.Node, forward: Forward) -> str:
+def _nothing_behind(step: fx.Node, forward: Forward, taken: bool) -> str:
+    """Why there is no group; ``taken`` says whether a unit would take what is behind the layer."""
     reading = readers(step)
     if len(reading) != 1:
         return f"{len(reading)} steps read its output"
     (reader,) = reading
+    owner = type(forward.owner).__name__
+    if reader.op == "output":
+        return f"the end of {owner}'s forward is behind it, no norm or activation that a unit takes"
+    behind = operation(reader)
     if reader.op == "call_module":
         module = forward.module(reader)
         behind = type(module).__name__
-        if hooked(module):
-            return f"{behind} behind it has hooks"
-        if names := forward.seen.reads[module]:
-            return f"the {', '.join(sorted(names))} of {behind} behind it is read besides"
-    else:
-        behind = f"the end of {type(forward.owner).__name__}'s forward" if reader.op == "output" else operation(reader)
+        if reason := _refused(module, forward):
+            return f"{reason[0]}{behind} behind it {reason[1]}"
+    if taken:
+        return f"{behind} is behind it, and {owner}'s forward cannot be rewritten without that step"
     return f"{behind} is behind it, no norm or activation that a unit takes"
+
+
+def _refused(module: nn.Module, forward: Forward) -> tuple[str, str] | None:
+    """The reason for which a norm or an activation stays, in words before and after its name; None where another."""
+    if hooked(module):
+        return "", "has hooks"
+    if names := forward.seen.reads[module]:
+        return f"the {', '.join(sorted(names))} of ", "is read besides"
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if module.running_mean is None:
+            return "", "keeps no running statistics, as a unit's does"
+        if module.momentum is None:
+            return "", "has no momentum, as a unit's has"
+    return None
 
 
 def _check_kinds(gates: str, bypass: str) -> None:
@@ -163,6 +200,11 @@ def _check_kinds(gates: str, bypass: str) -> None:
 
 def _chosen(model: nn.Module, only: Choice) -> dict[str, nn.Module]:
     """The layers by name, those in units left out."""
+    if not (callable(only) or isinstance(only, str)):
+        raise InputError(
+            f"only is {only!r}, a {type(only).__name__}; allowed: a pattern of names, such as 'layer1.*', or a "
+            "function of name and layer"
+        )
     layers = {name: module for name, module in model.named_modules() if is_layer(module)}
     outside = set(outside_units(model))
     fits = only if callable(only) else lambda name, layer: fnmatchcase(name, only)
@@ -173,6 +215,19 @@ def _chosen(model: nn.Module, only: Choice) -> dict[str, nn.Module]:
             f"{', '.join(list(layers)[:10]) or 'none'}{', ...' if len(layers) > 10 else ''}"
         )
     return chosen
+
+
+def _others(model: nn.Module, only: Choice) -> dict[str, str]:
+    """Why layers of other kinds stay, by name. A function that chooses is asked for linear and convolution layers
+    alone, whose attributes it may read."""
+    if not isinstance(only, str):
+        return {}
+    outside = set(outside_units(model))
+    return {
+        name: f"{type(module).__name__} is no layer that a unit takes: those are linear and convolution layers"
+        for name, module in model.named_modules()
+        if module in outside and is_other_layer(module) and fnmatchcase(name, only)
+    }
 
 
 def _not_followed(layer: nn.Module, shapes: Shapes, seen: Seen) -> str:

@@ -49,16 +49,21 @@ def traced(module: nn.Module) -> fx.Graph | None:
 
 
 def as_module(module: nn.Module, graph: fx.Graph) -> nn.Module:
-    """The module with the graph for its forward: its own children and weights, under their names."""
-    return PlainModule(module, graph, class_name=type(module).__name__).train(module.training)
+    """The module with the graph for its forward: its own children and weights, under their names, each in its mode."""
+    made = PlainModule(module, graph, class_name=type(module).__name__)
+    for name, part in made.named_modules():
+        part.training = module.get_submodule(name).training
+    return made
 
 
-def observed(model: nn.Module, owners: Iterable[nn.Module], run: Callable[[], object]) -> dict[nn.Module, fx.Graph]:
-    """The graph of each owner's first call in ``run()``, which runs the model: the modules called in its forward, by
-    their names in it, and torch's functions.
+def observed(
+    model: nn.Module, owners: Iterable[nn.Module], run: Callable[[], object]
+) -> dict[nn.Module, list[fx.Graph]]:
+    """The graphs of each owner's calls in ``run()``, which runs the model: the modules called in its forward, by
+    their names in it, and torch's functions. Calls that do the same have one.
 
-    It says who read whose output then, and is no module's forward: what is no tensor is kept where it is plain, and
-    a tensor that comes from elsewhere is None. Owners that are not called are not in the answer.
+    A graph says who read whose output then, and is no module's forward: what is no tensor is kept where it is plain,
+    and a tensor that comes from elsewhere is None. Owners that are not called are not in the answer.
     """
     recorder = _Recorder(owners)
     with ExitStack() as hooks:
@@ -67,63 +72,70 @@ def observed(model: nn.Module, owners: Iterable[nn.Module], run: Callable[[], ob
             hooks.callback(module.register_forward_hook(recorder.leave, with_kwargs=True).remove)
         hooks.enter_context(recorder)
         run()
-    return recorder.graphs
+    return {owner: list(graphs.values()) for owner, graphs in recorder.graphs.items()}
+
+
+class _Call:
+    """An owner's forward as it runs: its graph so far, and the steps that its tensors came from."""
+
+    def __init__(self, names: Mapping[nn.Module, str]) -> None:
+        self.names, self.graph = names, fx.Graph()
+        self.came_from: dict[int, tuple[fx.Node, Tensor]] = {}  # while tensors live, no other has their identity
+
+    def came(self, result: object, node: fx.Node) -> None:
+        for tensor in tensors(result):
+            self.came_from[id(tensor)] = node, tensor
+
+    def nodes(self, value: Any) -> Any:
+        """The value with the nodes of the tensors in it."""
+        if isinstance(value, tuple | list):
+            return tuple(self.nodes(item) for item in value)
+        if isinstance(value, Mapping):
+            return {str(key): self.nodes(item) for key, item in value.items()}
+        if isinstance(value, Tensor):
+            return self.came_from.get(id(value), (None,))[0]
+        return value if isinstance(value, int | float | str) else None
+
+    def step(self, called: nn.Module | Callable[..., Any], args: Any, kwargs: Any, result: object) -> None:
+        reads = self.nodes(args), self.nodes(kwargs)
+        if isinstance(called, nn.Module) and called in self.names:
+            node = self.graph.call_module(self.names[called], *reads)
+        else:
+            node = self.graph.call_function(type(called) if isinstance(called, nn.Module) else called, *reads)
+        self.came(result, node)
 
 
 class _Recorder(TorchFunctionMode):
-    """Records who reads which tensor in the forwards of the owners, each while it runs for the first time."""
+    """Records who reads which tensor in the forwards of the owners, each time they run."""
 
     def __init__(self, owners: Iterable[nn.Module]) -> None:
         super().__init__()
         self.names = {owner: {module: name for name, module in owner.named_modules()} for owner in owners}
-        self.graphs: dict[nn.Module, fx.Graph] = {}
-        self.values: dict[nn.Module, dict[int, fx.Node]] = {}
-        self.running: list[nn.Module] = []
-        self.alive: list[object] = []  # while tensors live, no other has their identity
+        self.graphs: dict[nn.Module, dict[str, fx.Graph]] = {}
+        self.running: list[_Call | None] = []
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.running.append(module)
-        if module in self.names and module not in self.graphs:
-            graph = self.graphs[module] = fx.Graph()
-            self.values[module] = {}
+        call = _Call(self.names[module]) if module in self.names else None
+        self.running.append(call)
+        if call is not None:
             for i, tensor in enumerate(tensors((args, kwargs))):
-                self._came(module, tensor, graph.placeholder(f"input_{i}"))
+                call.came(tensor, call.graph.placeholder(f"input_{i}"))
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        self.running.pop()
-        if module in self.values:
-            self.graphs[module].output(self._nodes(module, output))
-            del self.values[module]
-        if self.running and (owner := self.running[-1]) in self.values:
-            name = self.names[owner].get(module)
-            reads = (self._nodes(owner, args), self._nodes(owner, kwargs))
-            graph = self.graphs[owner]
-            node = graph.call_module(name, *reads) if name is not None else graph.call_function(type(module), *reads)
-            self._came(owner, output, node)
+        call = self.running.pop()
+        if call is not None:
+            call.graph.output(call.nodes(output))
+            self.graphs.setdefault(module, {}).setdefault(str(call.graph), call.graph)
+        if self.running and (outer := self.running[-1]) is not None:
+            outer.step(module, args, kwargs, output)
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self.running and (owner := self.running[-1]) in self.values and func.__name__ != "__get__":
-            reads = (self._nodes(owner, args), self._nodes(owner, kwargs or {}))
-            self._came(owner, result, self.graphs[owner].call_function(func, *reads))
+        if self.running and (call := self.running[-1]) is not None and func.__name__ != "__get__":
+            call.step(func, args, kwargs or {}, result)
         return result
-
-    def _came(self, owner: nn.Module, result: object, node: fx.Node) -> None:
-        for tensor in tensors(result):
-            self.values[owner][id(tensor)] = node
-            self.alive.append(tensor)
-
-    def _nodes(self, owner: nn.Module, value: Any) -> Any:
-        """The value with the nodes of the tensors in it."""
-        if isinstance(value, tuple | list):
-            return tuple(self._nodes(owner, item) for item in value)
-        if isinstance(value, Mapping):
-            return {str(key): self._nodes(owner, item) for key, item in value.items()}
-        if isinstance(value, Tensor):
-            return self.values[owner].get(id(value))
-        return value if isinstance(value, int | float | str) else None
 
 
 def tensors(value: object) -> list[Tensor]:

@@ -1,7 +1,7 @@
 """The forwards of a model that may call layers, and what is put and taken out there."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from torch import fx, nn
@@ -11,7 +11,8 @@ from mgu.torch.besides import Seen, constants
 from mgu.torch.follow import as_module, in_a_row, observed, traced
 from mgu.torch.fused import hooked
 from mgu.torch.graph import keep, put
-from mgu.torch.running import run
+from mgu.torch.groups import Group
+from mgu.torch.running import in_training, run, run_as_is
 from mgu.torch.unit import MultiGatedUnit
 
 
@@ -19,18 +20,36 @@ class Forward:
     """A module, what its forward does, and whether that graph may take the forward's place, or has to.
 
     ``seen`` is what the model's modules do with one another, ``read`` what others read of this one; None where its
-    graph may not take its place.
+    graph may not take its place. ``otherwise`` is what the forward did in calls that were unlike the graph.
     """
 
     def __init__(
-        self, model: nn.Module, seen: Seen, owner: nn.Module, graph: fx.Graph, read: Mapping[str, Any] | None = None
+        self,
+        model: nn.Module,
+        seen: Seen,
+        owner: nn.Module,
+        graph: fx.Graph,
+        read: Mapping[str, Any] | None = None,
+        otherwise: Sequence[fx.Graph] = (),
     ) -> None:
-        self.model, self.seen, self.owner, self.graph, self.read, self.edited = model, seen, owner, graph, read, False
+        self.model, self.seen, self.owner, self.graph, self.read = model, seen, owner, graph, read
+        self.otherwise, self.edited = otherwise, False
         self.calls: Mapping[nn.Module, int] = {}  # the steps that call a module, in all forwards
 
     def module(self, node: fx.Node) -> nn.Module:
         """What a step calls."""
         return self.owner.get_submodule(str(node.target))
+
+    def most_calls(self) -> Counter[nn.Module]:
+        """How often each module is called in one run of the forward, at most."""
+        most = Counter[nn.Module]()
+        for graph in (self.graph, *self.otherwise):
+            most |= Counter(self.module(node) for node in graph.find_nodes(op="call_module"))
+        return most
+
+    def always(self, group: Group, rank: int) -> bool:
+        """Whether each call that was seen has the group wholly, or nothing of it."""
+        return all(group.is_in(graph, self.owner, rank) for graph in self.otherwise)
 
     def may_drop(self, node: fx.Node) -> bool:
         """Whether a norm or an activation can be taken out: one that nobody reads of, in a place of its own or a graph
@@ -85,12 +104,25 @@ def forwards(model: nn.Module, batch: Any, seen: Seen) -> list[Forward]:
                 found.append(Forward(model, seen, module, graph, _readable(module, seen)))
             else:
                 unseen.append(module)
-    for owner, graph in observed(model, unseen, lambda: run(model, batch)).items():
-        found.append(Forward(model, seen, owner, graph))
-    calls = Counter(forward.module(node) for forward in found for node in forward.graph.find_nodes(op="call_module"))
+    for owner, (graph, *otherwise) in _observed(model, unseen, batch).items():
+        found.append(Forward(model, seen, owner, graph, otherwise=otherwise))
+    calls = sum((forward.most_calls() for forward in found), Counter[nn.Module]())
     for forward in found:
         forward.calls = calls
     return found
+
+
+def _observed(model: nn.Module, owners: Iterable[nn.Module], batch: Any) -> dict[nn.Module, list[fx.Graph]]:
+    """The graphs of each owner's calls, those in evaluation first, then what else it does in training."""
+    wanted = set(owners)
+    if not wanted:
+        return {}
+    graphs = observed(model, wanted, lambda: run(model, batch))
+    twin = in_training(model)
+    own = {twin.get_submodule(name): module for name, module in model.named_modules() if module in wanted}
+    for owner, found in observed(twin, own, lambda: run_as_is(twin, batch)).items():
+        graphs.setdefault(own[owner], []).extend(found)
+    return graphs
 
 
 def outside_units(model: nn.Module) -> list[nn.Module]:

@@ -61,6 +61,20 @@ class Group:
         """The group without its first member of which ``ends`` holds, and what is behind that."""
         return replace(self, members=tuple(takewhile(lambda member: not ends(member), self.members)))
 
+    def is_in(self, graph: fx.Graph, owner: nn.Module, rank: int) -> bool:
+        """Whether another graph of the owner's calls has the group's modules as it has them, or none of them."""
+        names = [self.layer.target, *dict.fromkeys(member.node.target for member in self.members)]
+        steps = [node for node in graph.find_nodes(op="call_module") if node.target in names]
+        if not steps:
+            return True
+        if sorted(names, key=str) != sorted((step.target for step in steps), key=str):
+            return False
+        (layer,) = [step for step in steps if step.target == self.layer.target]
+        if len(layer.args) != 1 or layer.kwargs:
+            return False
+        there = group_of(layer, owner, rank).members[: len(self.members)]
+        return [member.node.target for member in there] == [member.node.target for member in self.members]
+
     def formula(self, layer: nn.Module) -> str:
         """The group in words, such as ReLU(BN(Conv2d))."""
         words = type(layer).__name__
@@ -73,6 +87,12 @@ class Group:
 def is_layer(module: nn.Module) -> bool:
     """Whether a unit may be made of the layer."""
     return isinstance(module, nn.Linear | ConvNd) and not getattr(module, "transposed", False)
+
+
+def is_other_layer(module: nn.Module) -> bool:
+    """Whether it is a layer of torch's that a unit cannot be made of: transposed, recurrent, bilinear or attention."""
+    others = nn.RNNBase | nn.RNNCellBase | nn.Bilinear | nn.MultiheadAttention
+    return isinstance(module, others) or (isinstance(module, ConvNd) and not is_layer(module))
 
 
 def layer_steps(graph: fx.Graph, owner: nn.Module) -> list[tuple[nn.Module, list[fx.Node]]]:

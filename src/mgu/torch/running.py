@@ -1,6 +1,7 @@
 """Models run on a batch: what they give, and the shapes on the way."""
 
 import copy
+import math
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -16,9 +17,21 @@ from mgu.torch.follow import tensors
 Shapes = Mapping[nn.Module, tuple[torch.Size, torch.Size]]
 
 
+def check_module(model: object) -> None:
+    """Raises InputError for what is no module."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"the model is {model!r}, a {type(model).__name__}; allowed: a torch.nn.Module")
+
+
 def copied(model: nn.Module) -> nn.Module:
-    """A copy. Raises InputError for a model that has none, and for wrappers that hold on to the layers as they were."""
+    """A copy. Raises InputError for a model that has none, for scripted modules, and for wrappers that hold on to the
+    layers as they were."""
     for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                f"{name or 'the model'} is a {type(module).__name__}, which cannot be looked into; convert the "
+                "model that was scripted, and script the converted or the hardened one"
+            )
         if isinstance(module, nn.parallel.DistributedDataParallel) or hasattr(module, "_orig_mod"):
             raise InputError(
                 f"{name or 'the model'} is a {type(module).__name__}, which keeps to the layers that it was given; "
@@ -47,24 +60,29 @@ def shapes_of(model: nn.Module, layers: Collection[nn.Module], batch: Any) -> Sh
 
 def run(model: nn.Module, batch: Any, training: bool = False) -> list[Tensor]:
     """The tensors that the model gives for the batch, in evaluation mode, or by a copy in training mode."""
-    running = _training(model) if training else model
-    with ExitStack() as modes, torch.no_grad():
-        if not training:
-            modes.enter_context(evaluating(model))
+    if training:
+        return run_as_is(in_training(model), batch)
+    with evaluating(model):
+        return run_as_is(model, batch)
+
+
+def run_as_is(model: nn.Module, batch: Any) -> list[Tensor]:
+    """The tensors that the model gives for the batch in the mode that it is in."""
+    with torch.no_grad():
         try:
             if isinstance(batch, Mapping):
-                outputs = tensors(running(**batch))
+                outputs = tensors(model(**batch))
             else:
-                outputs = tensors(running(*batch) if isinstance(batch, tuple | list) else running(batch))
+                outputs = tensors(model(*batch) if isinstance(batch, tuple | list) else model(batch))
         except Exception as error:  # whatever a model of someone's own raises
-            mode = "training" if training else "evaluation"
+            mode = "training" if model.training else "evaluation"
             raise InputError(f"{type(model).__name__} does not run on the batch in {mode} mode: {error}") from error
     if not outputs:
         raise InputError(f"{type(model).__name__} gives no tensor for the batch; wrap it in a module that does")
     return outputs
 
 
-def _training(model: nn.Module) -> nn.Module:
+def in_training(model: nn.Module) -> nn.Module:
     """A copy in training mode, but for dropout: what it draws differs with the order of numbers in memory."""
     running = copy.deepcopy(model).train()
     for module in running.modules():
@@ -80,6 +98,12 @@ def difference(model: nn.Module, ours: nn.Module, batch: Any, training: bool) ->
         with torch.random.fork_rng():
             answers.append(run(either, batch, training))
     return largest_difference(*answers)
+
+
+def rounding(model: nn.Module, batch: Any) -> float:
+    """The difference in evaluation that two ways to compute the model may have: half the digits of its outputs."""
+    outputs = [output.abs() for output in run(model, batch) if output.is_floating_point() and output.numel()]
+    return max((output.max().item() * torch.finfo(output.dtype).eps ** 0.5 for output in outputs), default=math.inf)
 
 
 def largest_difference(output: object, other: object) -> float:

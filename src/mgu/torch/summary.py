@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mgu.summary import Row, Summary, part_of, shown_means
 from mgu.torch.explain import gate_means
 from mgu.torch.gates import GATES
+from mgu.torch.running import check_module
 from mgu.torch.unit import ChainBlock, MultiGatedUnit
 
 
@@ -18,8 +19,9 @@ def summary(model: nn.Module, x: Tensor | None = None) -> Summary:
     Running statistics count as weights, as in ``count_weights``; a weight that several modules share counts where it
     comes first. Without ``x``, a gate's mean is that of the sigmoid of its bias alone, which is all of a channel gate;
     with a sample of inputs (samples, ...), on which the model is run once in evaluation mode, it is that of its values.
-    The answer prints as a table. The model is as before afterwards.
+    The answer prints as a table. The model is as before afterwards. Raises InputError for what is no module.
     """
+    check_module(model)
     means = _bias_means(model) if x is None else gate_means(model, x)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     told = "the mean sigmoid of the gates' biases, without the input's part" if x is None else "their means on x"
