@@ -2,8 +2,8 @@
 
     python benchmarks/chaos.py OUT_FOLDER [KILLS] [MOST_SECONDS]
 
-The study is a few cells of scikit-learn's digits, with their MGU network, for a few epochs. SIGKILL goes, after a random
-time each, to the driver or to a process below it; where the driver is gone, the same command is given again. A study
+The study is a few cells of scikit-learn's digits, with their MGU network, for a few epochs. SIGKILL goes, after random
+times, to the driver or to a process below it; where the driver is gone, the same command is given again. A study
 that ends meanwhile is begun anew. After KILLS (300 unless given) it is let end. Then it is asserted that
 
 - no result that was on record was ever lost or changed,
@@ -28,7 +28,7 @@ import psutil
 
 from mgu.errors import InputError
 from mgu.files import write_whole
-from mgu.study.ledger import read_study
+from mgu.study.ledger import FILE, read_study
 
 ARGUMENTS = ["digits", "--epochs", "12", "--only", "DIG_00[1-4],DIG_MGU_001", "--rivals", "", "--quiet"]
 #: Seconds from the start of a driver, or from the last kill, to the next: at most.
@@ -52,12 +52,22 @@ def timeless(value):
 
 def results(study: Path) -> dict[str, dict]:
     """What is on record, by trial, times left out."""
-    try:
-        records = read_study(study).records
-    except InputError:  # there is none yet
+    if not (study / FILE).exists():  # there is none yet
         return {}
-    ended = [record for record in records if record.result]
+    records = read(study)
+    ended = [record for record in records if record.status == "finished"]
     return {f"{r.trial.model_name}, seed {r.trial.seed}": timeless(asdict(r.result)) for r in ended}
+
+
+def read(study: Path):
+    """The records, once a driver that is about to end lets go of the ledger."""
+    for _ in range(50):
+        try:
+            return read_study(study).records
+        except InputError as error:
+            told = error
+            time.sleep(0.1)
+    raise told
 
 
 def victim(driver: subprocess.Popen, chance: random.Random) -> tuple[str, psutil.Process] | None:

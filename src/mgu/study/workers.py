@@ -75,8 +75,11 @@ def answer_of(job: Job[T], told: Callable[[Any], None], stall_s: float) -> T:
     context = _context()
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, job), daemon=True)  # type: ignore[attr-defined]
-    with _main_hidden():
-        process.start()
+    try:
+        with _main_hidden():
+            process.start()
+    except (OSError, EOFError) as error:  # what it would be forked from has just died
+        raise DiedError(f"its process could not be started ({type(error).__name__}: {error})") from None
     theirs.close()
     try:
         return cast(T, _listened(ours, process, told, stall_s))
