@@ -11,9 +11,8 @@ from mgu.layouts import Layout
 from mgu.spaces import MAX_COUNT, Architecture
 from mgu.torch.network import build_network
 from mgu.torch.reading import check_fits
+from mgu.wiring import OPTIONS
 
-#: MultiGatedUnit's options that a model may have.
-OPTIONS = ("gates", "prior", "form", "bypass", "processors", "residual_gate")
 _COUNTS = ("kernel_size", "start_filters", "max_filters")
 
 
@@ -32,7 +31,7 @@ def build_soft(described: Mapping[str, Any], input_shape: tuple[int, ...], outpu
     try:
         architecture = _architecture(described["architecture"])
         unit = dict(described["unit"])
-        _require(unit.keys() <= set(OPTIONS), f"options are {', '.join(OPTIONS)}")
+        _require(unit.keys() <= OPTIONS.keys(), f"options are {', '.join(OPTIONS)}")
         check_fits(architecture, input_shape, outputs, unit, size)
         return build_network(architecture, input_shape, outputs, **unit)
     except Exception as error:  # whatever torch makes of numbers that no network has

@@ -10,6 +10,7 @@ from mgu.errors import InputError
 from mgu.layouts import Layout
 from mgu.sklearn.training import TableRecipe
 from mgu.spaces import Architecture
+from mgu.wiring import OPTIONS
 
 AUTO = "auto"
 
@@ -30,11 +31,8 @@ def _flag(value: Any) -> bool:
 
 
 def _options(value: Any) -> bool:
-    return value is None or (isinstance(value, Mapping) and value.keys() <= set(OPTIONS))
+    return value is None or (isinstance(value, Mapping) and value.keys() <= OPTIONS.keys())
 
-
-#: MultiGatedUnit's options that an estimator takes.
-OPTIONS = ("gates", "prior", "form", "bypass", "processors", "residual_gate")
 
 #: The smallest number above 0, and the smallest above one half.
 POSITIVE, ABOVE_HALF = nextafter(0, 1), nextafter(0.5, 1)
