@@ -1,7 +1,7 @@
 """Whether a dataclass that was made of somebody's JSON holds what its annotations say."""
 
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -16,16 +16,15 @@ def checked(found: T) -> T:
     Raises TypeError, naming the field, where a value is of another type than annotated. A whole number will do for a
     float, but must be one that a float holds; true and false are no numbers.
     """
-    kind: Hashable = found.__class__
-    for name, annotation in _hints(kind).items():
+    for name, annotation in _hints(cast(Any, type(found))).items():
         check(getattr(found, name), annotation, name)
     return found
 
 
 @cache
-def _hints(kind: Hashable) -> Mapping[str, Any]:
-    fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    return {name: hint for name, hint in get_type_hints(cast(type, kind)).items() if name in fields}
+def _hints(kind: Any) -> Mapping[str, Any]:
+    fields = kind.__dataclass_fields__
+    return {name: hint for name, hint in get_type_hints(kind).items() if name in fields}
 
 
 def check(value: Any, annotation: Any, name: str) -> None:
