@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 #: One in so many studies has its whole report written, pictures too.
-REPORTED = 200
+REPORTED = 100
 
 
 def seeds() -> Iterator[bytes]:

@@ -27,8 +27,10 @@ def fuzz(check: Callable[[bytes], None], seeds: Callable[[], Iterable[bytes]]) -
 
 def _mutated(content: bytes, most: int, seed: int) -> bytes:
     random = Random(seed)
+    start = 0 if content[:1] in (b"[", b"{") else 1  # behind a byte that says what it is
     try:
-        found = text(changed(json.loads(content), random)) if random.random() < 0.8 else b""
+        data = json.loads(content[start:])
+        found = content[:start] + text(changed(data, random)) if random.random() < 0.8 else b""
     except (ValueError, RecursionError):
         found = b""
     return found if 0 < len(found) <= most else bytes(atheris.Mutate(content, most))

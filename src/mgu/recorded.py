@@ -10,6 +10,9 @@ from typing import Any
 from mgu.history import Answers, Decision, Energy, Epoch, Errors, Flops, Hardening, Result, Usage
 from mgu.typed import checked
 
+#: No cell of a confusion matrix counts more.
+MOST_SAMPLES = 2**40
+
 #: What entries of a result were called at first.
 _RENAMED = {f"{split}_acc": f"{split}_score" for split in ("train", "val", "test")}
 
@@ -63,14 +66,15 @@ def _check_together(result: Result) -> None:
         "its best epoch is not in its history": bool(epochs) and result.best_epoch not in (None, *epochs),
         "its time is none": not all(0 <= s < math.inf for s in (result.tts_s, result.train_s, result.compile_s)),
         "it was hardened after no epoch": hard is not None and not 1 <= hard.after_epoch <= len(hard.result.history),
-        "its confusion is no square of counts": not all(map(_is_square, confusions)),
+        "its confusion is no square of counts": not all(map(_counts_samples, confusions)),
     }
     if wrong := [fault for fault, is_wrong in faults.items() if is_wrong]:
         raise ValueError("; ".join(wrong))
 
 
-def _is_square(confusion: Sequence[Sequence[int]]) -> bool:
-    return all(len(row) == len(confusion) and min(row) >= 0 for row in confusion)
+def _counts_samples(confusion: Sequence[Sequence[int]]) -> bool:
+    """Has it as many columns as rows, and of samples more than none?"""
+    return sum(map(sum, confusion)) > 0 and all(len(row) == len(confusion) and all(0 <= n <= MOST_SAMPLES for n in row) for row in confusion)
 
 
 _PARTS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {

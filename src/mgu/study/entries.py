@@ -70,10 +70,10 @@ def _named(trial: Trial) -> Trial:
 
 #: The settings that reports work with, by the table that they are in.
 _SETTINGS: Mapping[tuple[str, str], Any] = {
-    ("data", "name"): str,
-    ("data", "note"): str,
-    ("data", "validation"): int,
-    ("data", "test"): int,
+    ("data", "name"): str | None,
+    ("data", "note"): str | None,
+    ("data", "validation"): int | None,
+    ("data", "test"): int | None,
     ("space", "layouts"): list,
     ("space", "cells"): list,
     ("training", "epochs"): int,
@@ -86,9 +86,8 @@ def check_used(settings: Mapping[str, Any]) -> None:
     check(settings, Mapping, "settings")
     for (table, name), kind in _SETTINGS.items():
         check(settings.get(table, {}), Mapping, table)
-        value = settings.get(table, {}).get(name)
-        if value is not None:
-            check(value, kind, f"{table}.{name}")
+        if name in settings.get(table, {}):
+            check(settings[table][name], kind, f"{table}.{name}")
 
 
 def _check_together(record: Record) -> None:
