@@ -12,8 +12,39 @@ for _ in range(150):
 
 #: What stands where something else should.
 ODD = (
-    *(None, True, False, 0, -1, 1, 2, 7, 2**31, -(2**63), 10**30, 10**400, 0.5, -1.5, 1e-300, 1e300, math.nan, math.inf),
-    *("", "a", "ln", "../../a", "/etc/passwd", "C:\\a", "a\0b", "\ud800", "<script>alert(1)</script>", "=1+1", "\x1b[2J"),
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1,
+        2,
+        7,
+        2**31,
+        -(2**63),
+        10**30,
+        10**400,
+        0.5,
+        -1.5,
+        1e-300,
+        1e300,
+        math.nan,
+        math.inf,
+    ),
+    *(
+        "",
+        "a",
+        "ln",
+        "../../a",
+        "/etc/passwd",
+        "C:\\a",
+        "a\0b",
+        "\ud800",
+        "<script>alert(1)</script>",
+        "=1+1",
+        "\x1b[2J",
+    ),
     *("finished", "failed", "Linear", "x", "9" * 5000, [], {}, [[]], [1, 2], {"a": 1}, DEEP),
 )
 

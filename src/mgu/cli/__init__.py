@@ -14,6 +14,7 @@ from mgu.cli.fit import fit
 from mgu.cli.harden import harden
 from mgu.cli.mlflow import mlflow
 from mgu.cli.predict import predict
+from mgu.cli.printing import shown
 from mgu.cli.report import report, status
 from mgu.cli.space import space
 from mgu.errors import InputError
@@ -41,7 +42,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(shown(f"error: {error}"), err=True)
             ctx.exit(2)
         except KeyboardInterrupt as stop:
             goes_on = "; the same command goes on from the last checkpoint"

@@ -85,8 +85,11 @@ def run(
 
 
 def trial_folder(study: Path, trial: Trial) -> Path:
-    """Where a trial keeps its files."""
-    return study / "trials" / f"{trial.model_name}-seed{trial.seed}"
+    """Where a trial keeps its files. Raises InputError where that is a link, which may lead out of the study."""
+    folder = study / "trials" / f"{trial.model_name}-seed{trial.seed}"
+    if folder.is_symlink() or folder.parent.is_symlink():
+        raise InputError(f"{folder} is a link, or in one; a study's files are in its own folder: put them there")
+    return folder
 
 
 class _Attempts:
