@@ -12,7 +12,9 @@ import pytest
 from ledger import content, write
 from mgu.history import Answers, Decision, Energy, Epoch, Flops, Hardening, Result, Usage
 from mgu.layouts import Layout
+from mgu.report.page import write_report
 from mgu.spaces import Architecture, Cell
+from mgu.study.ledger import read_study
 from mgu.study.trial import ENDED, Record, StudyView, Trial
 
 LAYOUT = Layout.of([4, 2, 2, float("inf"), 2])
@@ -189,9 +191,10 @@ ATTACKS = (
 )
 
 
-@pytest.fixture
-def hostile_study(tmp_path: Path) -> Path:
-    """The folder of a study whose ledger has one of the attacks wherever a text of its writer's choice may stand."""
+@pytest.fixture(scope="session")
+def hostile_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study whose ledger has one of the attacks wherever a text of its writer's choice may stand, with
+    its report."""
     known = content()
     attacks = itertools.cycle(ATTACKS)
     data = known["study"]["settings"]["data"]
@@ -211,5 +214,7 @@ def hostile_study(tmp_path: Path) -> Path:
                 row["result"]["usage"] |= {"country": attack}
                 row["result"]["usage"]["energy"][0] |= {"part": attack, "meter": attack}
             known["trials"].append(row)
-    write(tmp_path, known)
-    return tmp_path
+    folder = tmp_path_factory.mktemp("hostile")
+    write(folder, known)
+    write_report(read_study(folder), folder, ["random"])
+    return folder

@@ -190,7 +190,6 @@ def test_all_of_it_is_there_without_a_script(visit, report):
 
 def test_nothing_in_a_strangers_study_runs(browser, hostile_study):
     """Also where the page's own policy is out of force, which alone would stop it."""
-    write_report(read_study(hostile_study), hostile_study)
     context = browser.new_context(bypass_csp=True)
     try:
         page = context.new_page()

@@ -1,5 +1,6 @@
 """Train the trials of a study that are not yet done, one after the other, whatever becomes of each."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -87,7 +88,7 @@ def run(
 def trial_folder(study: Path, trial: Trial) -> Path:
     """Where a trial keeps its files. Raises InputError where that is a link, which may lead out of the study."""
     folder = study / "trials" / f"{trial.model_name}-seed{trial.seed}"
-    if folder.is_symlink() or folder.parent.is_symlink():
+    if os.path.islink(folder) or os.path.islink(folder.parent):
         raise InputError(f"{folder} is a link, or in one; a study's files are in its own folder: put them there")
     return folder
 
