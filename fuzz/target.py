@@ -22,7 +22,8 @@ def fuzz(check: Callable[[bytes], None], seeds: Callable[[], Iterable[bytes]]) -
             for i, seed in enumerate(seeds()):
                 check(seed)
                 Path(corpus, str(i)).write_bytes(seed)
-        atheris.Setup([*sys.argv, "-timeout=60", corpus], check, custom_mutator=_mutated)
+        # What the seeds reach was reached above, and they would be dropped as nothing new.
+        atheris.Setup([*sys.argv, "-timeout=60", "-keep_seed=1", corpus], check, custom_mutator=_mutated)
         atheris.Fuzz()
 
 
