@@ -98,7 +98,7 @@ class KerasLearner:
         return {str(i): torch.from_numpy(np.array(value)) for i, value in enumerate(self.network.get_weights())}
 
     def restore(self, weights: Weights) -> None:
-        self.network.set_weights([value.numpy() for value in weights.values()])
+        self.network.set_weights([weights[str(i)].numpy() for i in range(len(weights))])
 
     def state(self) -> Weights:
         variables = {str(i): torch.from_numpy(np.array(v.numpy())) for i, v in enumerate(self._variables)}
