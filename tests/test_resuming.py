@@ -31,6 +31,20 @@ def test_a_training_stopped_again_and_again_ends_the_same(tmp_path):
     same(outcome(fitted, arrays), expected)
 
 
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_gives_the_same_bits(tmp_path):
+    expected = outcome(fit(PLAIN, small_data(), RECIPE, seed=3), arrays)
+    with pytest.raises(Stopped):
+        fit(PLAIN, small_data(), RECIPE, seed=3, keeper=Stopping(tmp_path, 4))
+    last = max(tmp_path.glob("checkpoint-*"))
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes(content)
+    going_on = Stopping(tmp_path)
+    same(outcome(fit(PLAIN, small_data(), RECIPE, seed=3, keeper=going_on), arrays), expected)
+    assert going_on.written == 3  # after epochs 4 to 6
+    assert last.with_name(f"corrupt-{last.name}").exists()
+
+
 def test_its_clocks_go_on(tmp_path):
     with pytest.raises(Stopped):
         fit(PLAIN, small_data(), RECIPE, keeper=Stopping(tmp_path, 4))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mgu.data import DataSet
+from mgu.errors import InputError
 from mgu.history import Epoch, Result
 from mgu.measure import Meter
 from mgu.recipe import Recipe
@@ -34,11 +35,14 @@ class TrialJob:
     framework: str
 
     def __call__(self, tell: Callable[[Epoch | Kept], None]) -> tuple[Result, Exception | None]:
-        """The trial's result, and what kept its files from being made. Raises OSError where a checkpoint cannot be
+        """The trial's result, and what kept its files from being made. Raises InputError where a checkpoint cannot be
         written, and what the training raises."""
         folder = trial_folder(self.study, self.trial)
         keeper = Telling(folder / "checkpoints", self.key, tell)
-        result, save = self._trained(keeper, tell)
+        try:
+            result, save = self._trained(keeper, tell)
+        except UnkeptError as error:  # no fault of the trial
+            raise InputError(f"{error}; make room, and the same command goes on") from error
         try:
             folder.mkdir(parents=True, exist_ok=True)
             save(folder)
@@ -70,6 +74,10 @@ class TrialJob:
         return fitted.result, partial(save_trial, fitted, self.data)
 
 
+class UnkeptError(OSError):
+    """A checkpoint could not be written."""
+
+
 class Telling(Checkpoints):
     """Checkpoints that tell of each that is found or written."""
 
@@ -88,6 +96,9 @@ class Telling(Checkpoints):
             return made[0]
 
         made: list[Checkpoint] = []
-        super().keep(told)
+        try:
+            super().keep(told)
+        except OSError as error:
+            raise UnkeptError(f"{self.folder}: the trial's state cannot be kept ({error.strerror or error})") from error
         if made:
             self.tell(Kept(made[0].facts["elapsed_s"]))

@@ -102,12 +102,14 @@ class KerasLearner:
 
     def state(self) -> Weights:
         variables = {str(i): torch.from_numpy(np.array(v.numpy())) for i, v in enumerate(self._variables)}
-        return {**variables, "order": self.batches.order.get_state()}
+        # Dropout draws from torch's own random numbers where Keras runs on torch.
+        return {**variables, "order": self.batches.order.get_state(), "random": torch.get_rng_state()}
 
     def resume(self, state: Weights) -> None:
         for i, variable in enumerate(self._variables):
             variable.assign(state[str(i)].numpy())
         self.batches.order.set_state(state["order"])
+        torch.set_rng_state(state["random"])
 
     def copied(self, weights: Weights) -> "KerasLearner":
         network = keras.models.clone_model(self.network)
