@@ -66,3 +66,11 @@ def take_all_memory(common, place):
 
 def answer_nothing_that_can_be_sent(common, place):
     return lambda: None
+
+
+def write(common, place):
+    found = (place.folder / "state").read_bytes()
+    (place.folder / "state").unlink()
+    (place.folder / "new").mkdir()
+    (place.folder / "new" / "file").write_bytes(b"new")
+    return common, found, set(place.shared)

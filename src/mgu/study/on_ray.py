@@ -89,7 +89,7 @@ class OnRay:
 
     def start(self, key: str, job: Job, folder: Path) -> None:
         self._started += 1
-        parts = [self._common, ray.put(job)]
+        parts = [ray.put(job), self._common]
         running = self._work.remote(self._mailbox, self._started, self.needs, self.most, contents(folder), parts)
         self._tasks[self._started] = _Task(key, running, time.monotonic())
         self._running[running] = self._started
@@ -143,7 +143,8 @@ class OnRay:
                 "same versions of mgu and of what it needs on all, and room for temporary files; then give it again"
             ) from None
         except RayError as error:
-            self._mailbox.put.remote(number, Death(f"its worker died ({type(error).__name__}: {_line(error)})"))
+            why = _line(error).partition(". ")[0]  # and then where Ray's logs lie
+            self._mailbox.put.remote(number, Death(f"its worker died ({type(error).__name__}: {why})"))
 
     def _see_late(self) -> None:
         """Of jobs that were not heard of: kill those that hang, and tell of those that wait for their resources."""
@@ -187,4 +188,4 @@ def _sigterm_kept() -> Iterator[None]:
 
 def _line(error: BaseException) -> str:
     """The first line of what an error says."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return next(iter(str(error).strip().splitlines()), "")
