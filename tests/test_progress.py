@@ -53,7 +53,7 @@ def test_on_a_terminal_the_epoch_its_accuracy_and_the_times_are_live(clock):
     with progress.listen(out, 4, quiet=False, score=ACCURACY) as listener:
         listener.trial_began(1, 2, TRIALS[1])
         clock[0] = 5.0
-        listener.epoch_ended(Epoch(2, 0.5, 0.5, 0.5, 0.625, 5.0))
+        listener.epoch_ended(TRIALS[1], Epoch(2, 0.5, 0.5, 0.5, 0.625, 5.0))
         listener.bar.refresh()
         assert "1/2 A_MGU_001 seed 0" in out.file.getvalue()
         assert "epoch 2/4, validation accuracy 62.50 %, elapsed 5 s, left about 15 s" in out.file.getvalue()
@@ -85,7 +85,7 @@ def test_quiet_says_nothing(clock):
     out = console(terminal=True)
     with progress.listen(out, 3, quiet=True, score=ACCURACY) as listener:
         listener.trial_began(1, 1, TRIALS[0])
-        listener.epoch_ended(Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
+        listener.epoch_ended(TRIALS[0], Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
         listener.trial_ended(1, 1, Record(TRIALS[0], "finished", 1, RESULT))
     assert out.file.getvalue() == ""
 

@@ -37,6 +37,7 @@ FLOORS = {
     "progress": 4,
     "saving": 4,
     "trial_job": 5,
+    "workplaces": 4,
     "sklearn": 4,
     "comparison": 5,
     "model": 5,
