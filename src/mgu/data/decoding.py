@@ -1,6 +1,7 @@
 """From what ``datasets`` loaded to arrays, images and tables alike."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mgu.data.arrays import Decoded, Split
@@ -14,8 +15,9 @@ from mgu.data.tables import Table, read_tables
 from mgu.data.targets import encode_target
 
 
-def decode(sets: Any, source: str, query: Query) -> Decoded | Table:
-    """The splits of a ``datasets.DatasetDict`` that are recognised by name; ``source`` names it in errors.
+def decode(sets: Any, source: str, query: Query, folder: Path | None = None) -> Decoded | Table:
+    """The splits of a ``datasets.DatasetDict`` that are recognised by name; ``source`` names it in errors. Images that
+    do not fit in memory are mapped files in the ``folder``.
 
     Raises InputError for what cannot be read, a column or value that is not there, groups that are not whole, and a
     target that does not suit the task.
@@ -29,7 +31,7 @@ def decode(sets: Any, source: str, query: Query) -> Decoded | Table:
     places = {role: place(f"{source}, split {name}") for role, name in roles.items()}
     if images is None:
         return read_tables({role: _frame(split) for role, split in splits.items()}, query, places, source, names)
-    return _read_images(splits, images, query, places, source, names)
+    return _read_images(splits, images, query, places, source, names, folder)
 
 
 def _read_images(
@@ -39,6 +41,7 @@ def _read_images(
     places: Mapping[str, Place],
     source: str,
     names: Mapping[str, Sequence[str]],
+    folder: Path | None,
 ) -> Decoded:
     columns = [name for name in splits["train"].features if name != images]
     target, group = chosen_columns(columns, query, source, list(names), GROUP_COLUMNS)
@@ -49,7 +52,7 @@ def _read_images(
     y, classes = encode_target(targets, names.get(target), places, query.task)
     groups = read_groups(frames, group, y, classes, places) if group else {}
     rows = {role: frames[role].index.to_numpy() for role in y}
-    x = decode_images({role: splits[role] for role in y}, images, places, rows, query.image_size)
+    x = decode_images({role: splits[role] for role in y}, images, places, rows, query.image_size, folder)
     return Decoded({role: Split(x[role], y[role], groups.get(role)) for role in y}, classes, group)
 
 

@@ -1,5 +1,6 @@
 """From encoded image files to one array a split."""
 
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mgu.data.mapped import fits, new_images
 from mgu.data.places import Place
 from mgu.errors import InputError
 
@@ -21,14 +23,30 @@ def decode_images(
     places: Mapping[str, Place],
     rows: Mapping[str, NDArray[np.int64]],
     size: tuple[int, int] | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Pixels]:
     """The images in these rows of each ``datasets.Dataset``, (samples, channels, height, width) uint8.
 
     One channel where every image of every split is greyscale (16 bits are scaled to 8), else red, green and blue;
     transparency is dropped. With a ``size`` (height, width), each is resized to it, whatever its proportions: bilinear,
-    over all the pixels that one pixel comes from. Raises InputError, naming the file or the row, for an image that
-    cannot be read and, without a ``size``, for one that differs in size.
+    over all the pixels that one pixel comes from. Where all of them do not fit in memory, the arrays are mapped files
+    in ``folder``. Raises InputError, naming the file or the row, for an image that cannot be read and, without a
+    ``size``, for one that differs in size; and where there is no room for a mapped file.
     """
+    count = sum(map(len, rows.values()))
+
+    def new(role: str, image: tuple[int, ...]) -> Pixels:
+        shape = (len(rows[role]), *image)
+        return np.empty(shape, np.uint8) if fits(count * math.prod(image)) else new_images(shape, folder)
+
+    def widened(role: str, channels: int, filled: int) -> Pixels:
+        array = arrays[role]
+        if array.shape[1] >= channels:
+            return array
+        wide = new(role, (channels, *array.shape[2:]))
+        wide[:filled] = array[:filled]
+        return wide
+
     arrays: dict[str, Pixels] = {}
     first: tuple[str, Pixels] | None = None
     for role, samples in sets.items():
@@ -41,11 +59,11 @@ def decode_images(
                     "have the same size: resize them (--image-size HEIGHT,WIDTH does)"
                 )
             if i == 0:
-                arrays[role] = np.empty((len(rows[role]), *pixels.shape), dtype=np.uint8)
-            arrays[role] = _widen(arrays[role], len(pixels))
+                arrays[role] = new(role, pixels.shape)
+            arrays[role] = widened(role, len(pixels), i)
             arrays[role][i] = pixels
     channels = max(array.shape[1] for array in arrays.values())
-    return {role: _widen(array, channels) for role, array in arrays.items()}
+    return {role: widened(role, channels, len(array)) for role, array in arrays.items()}
 
 
 def read_like(path: Path, shape: tuple[int, ...], size: tuple[int, int] | None = None) -> Pixels:

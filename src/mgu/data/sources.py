@@ -44,7 +44,7 @@ def _read_hub(name: str, query: Query) -> Decoded | Table:
         if not files:
             return decode(sets, name, query)
         key = cache.key(Path(os.path.commonpath([file.parent for file in files])), files, query)
-        return cache.cached(key, lambda: decode(sets, name, query))
+        return cache.cached(key, lambda folder: decode(sets, name, query, folder))
 
 
 def _read_folder(path: Path, query: Query) -> Decoded | Table:
@@ -60,10 +60,10 @@ def _read_files(
     if set("*?[") & set(f"{base.resolve()}{source}"):
         raise InputError(f"{source}: datasets reads * ? and [ in a path as wildcards; rename the folder or file")
 
-    def decode_anew() -> Decoded | Table:
+    def decode_anew(folder: Path | None) -> Decoded | Table:
         # Its own copy would stay for good in the cache of ``datasets``; ours is kept instead.
-        with cache.scratch() as folder, quiet():
-            return decode(load_sets(loader, source, cache_dir=str(folder), **options), source, query)
+        with cache.scratch() as theirs, quiet():
+            return decode(load_sets(loader, source, cache_dir=str(theirs), **options), source, query, folder)
 
     return cache.cached(cache.key(base, files, query), decode_anew)
 

@@ -113,21 +113,21 @@ class TorchLearner:
         return TorchLearner(network, self.setting, self.samples)
 
     def gate_means(self, samples: Samples) -> dict[str, dict[str, float]]:
-        return gate_means(self.network, samples.x)
+        return gate_means(self.network, samples.x[:])
 
     def operations(self, validation: Samples, test: Samples) -> Operations | None:
         return count_operations(self.network, self.optimizer, self.task.loss, self.batches, validation, test)
 
     def forward_flops(self, samples: Samples) -> Flops:
-        return forward_flops(self.network, samples.x)
+        return forward_flops(self.network, samples.without_numbers)
 
     def latency_s(self, samples: Samples, rounds: int) -> float:
         with self._autocast():
-            return latency(self.network, samples.x, rounds)
+            return latency(self.network, samples.x[:], rounds)
 
     def latencies_s(self, other: nn.Module, samples: Samples, rounds: int) -> tuple[float, float]:
         with self._autocast():
-            found = compare_latency({"own": self.network, "other": other}, samples.x, rounds)
+            found = compare_latency({"own": self.network, "other": other}, samples.x[:], rounds)
         return found["own"], found["other"]
 
     def hardened(
