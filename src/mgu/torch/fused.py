@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from mgu.torch.norms import EPSILON, BatchNorm, LayerNorm
+from mgu.torch.parallel import OneBatch
 from mgu.torch.tail import ACTIVATIONS, Activation, library, tail
 from mgu.wiring import INPUT, Chain, Op, readers
 
@@ -152,7 +153,7 @@ def _common(activations: Sequence[nn.Module]) -> Activation | None:
 
 def plain_run() -> bool:
     """Whether operations do just what they say, one after another."""
-    return not torch.compiler.is_compiling() and unrecorded()
+    return not torch.compiler.is_compiling() and not OneBatch.entered and unrecorded()
 
 
 def unrecorded() -> bool:
