@@ -106,8 +106,8 @@ def plan(
     """
     if torchrun.processes() > 1:
         raise InputError(
-            f"torchrun has started {torchrun.processes()} processes, each of which would run the whole study; start mgu "
-            "compare without it: a study's trials are many networks, not one over many devices"
+            f"torchrun has started {torchrun.processes()} processes, each of which would run the whole study; start "
+            "mgu compare without it: a study's trials are many networks, not one over many devices"
         )
     searches, trained = searches_and_trained(rivals)
     chosen = Options.of(options)

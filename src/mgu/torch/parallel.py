@@ -1,8 +1,7 @@
 """Several processes' shares of a batch, taken for the one batch that they are.
 
 What a network works out sample by sample is the same for a share. Batch norm and dropout are not: while ``OneBatch`` is
-entered, they are those of the whole batch, in units and in plain networks. The compiled kernels, which know this
-process's rows alone, step aside for that time.
+entered, they are those of the whole batch, in units and in plain networks, and in the compiled kernels too.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -104,19 +103,61 @@ def dropout(share: Share, x: Tensor, p: float = 0.5, training: bool = True, inpl
     """As ``F.dropout``, in training with the share's rows of a mask for the whole batch. x is (samples, ...)."""
     if not training:
         return F.dropout(x, p, False, inplace)
-    return x * F.dropout(x.new_ones(share.whole, *x.shape[1:]), p)[share.rows]
+    # Masks are drawn in the order in which a value lies in memory, which may have its channels last.
+    order = [0, *sorted(range(1, x.ndim), key=x.stride, reverse=True)]
+    places = [order.index(axis) for axis in range(x.ndim)]
+    whole = x.new_ones(share.whole, *(x.shape[axis] for axis in order[1:])).permute(places)
+    return x * F.dropout(whole, p)[share.rows]
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and biased variance of each channel over the x of all processes, (channels,) in float64, and of how many
     values; x is (batch, channels, *positions). By one sum over the processes."""
-    own_mean, own_var = (values.double() for values in torch.batch_norm_update_stats(_wide(x), None, None, 0.0))
-    own = x.numel() / x.shape[1]
-    sums = torch.cat([own * own_mean, own * (own_var + own_mean.square()), own_mean.new_tensor([own])])
-    dist.all_reduce(sums)
-    count = sums[-1]
-    mean, squares = (sums[:-1] / count).chunk(2)
-    return mean, squares - mean.square(), count
+    mean, var = torch.batch_norm_update_stats(_wide(x), None, None, 0.0)
+    return over_all(mean, var, x.numel() // x.shape[1])
+
+
+def over_all(mean: Tensor, var: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and biased variance over all processes' values, in float64, and of how many: from those of this process's,
+    ``mean`` and ``var`` of one shape, over ``count`` values each. By one sum over the processes."""
+    own_mean, own_var = mean.double(), var.double()
+    own = torch.stack([own_mean, own_var + own_mean.square(), torch.ones_like(own_mean)]) * count
+    dist.all_reduce(own)
+    total = own[2].flatten()[0]
+    over, squares = own[:2] / total
+    return over, squares - over.square(), total
+
+
+def summed_up(own: Tensor) -> Tensor:
+    """A tensor's sum over the processes."""
+    total = own.clone()
+    dist.all_reduce(total)
+    return total
+
+
+def pooled(mean: Tensor, var: Tensor, count: int) -> tuple[Tensor, Tensor, int]:
+    """Mean and biased variance of each channel, (1, channels), over all processes' samples, and of how many values.
+
+    ``mean`` and ``var``, (samples, channels), are those of this process's samples, ``count`` values a channel in all.
+    """
+    squares = (var + mean.square()).double().sum(0)
+    own = torch.cat([mean.double().sum(0), squares, squares.new_tensor([len(mean), count])])
+    *sums, samples, values = _Sum.apply(own).split([len(squares), len(squares), 1, 1])  # type: ignore[no-untyped-call]
+    over_all, of_squares = (each[None] / samples for each in sums)
+    return over_all.to(mean.dtype), (of_squares - over_all.square()).to(var.dtype), int(values)
+
+
+class _Sum(torch.autograd.Function):
+    """A tensor's sum over the processes; gradients are summed up as well."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        return summed_up(own)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return summed_up(grad)
 
 
 class _BatchNorm(torch.autograd.Function):
@@ -151,8 +192,7 @@ class _BatchNorm(torch.autograd.Function):
             ctx.eps,
             [True] * 3,
         )
-        sums = torch.stack([of_weight, of_bias]).double()
-        dist.all_reduce(sums)
+        sums = summed_up(torch.stack([of_weight, of_bias]).double())
         scale = torch.rsqrt(var + ctx.eps) if weight is None else torch.rsqrt(var + ctx.eps) * weight
         by_stats = (sums * (-scale / count)).to(mean.dtype)
         of_x += F.batch_norm(x, mean, var, by_stats[0], by_stats[1], False, 0.0, ctx.eps)

@@ -10,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mgu.errors import InputError
 from mgu.history import Decision
+from mgu.torch.fused import available, why_not
 from mgu.torch.parallel import OneBatch, Share
 from mgu.training.learner import Loss, Setting
 from mgu.training.samples import Samples
@@ -42,6 +43,11 @@ class ParallelLearner(TorchLearner):
             )
 
     def warm_up(self, *evaluated: Samples) -> None:
+        if self.processes.total([available()])[0] not in (0, self.processes.count):
+            raise InputError(
+                "the compiled kernel can be used by some of the processes alone, which would talk at other points; "
+                f"this one: {why_not() or 'yes'}. Install a C compiler on all machines, or on none"
+            )
         together = DistributedDataParallel(self.network)
         together.require_forward_param_sync = False  # running statistics are the same in all processes as it is
         self.forward = together
