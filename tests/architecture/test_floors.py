@@ -16,6 +16,7 @@ FLOORS = {
     "wiring": 0,
     "layouts": 0,
     "spaces": 0,
+    "torchrun": 0,
     "sizing": 1,
     "diagnosis": 1,
     "hardening": 1,

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from mgu import torchrun
 from mgu.comparison import Comparison, default_space
 from mgu.data import load_data
 from mgu.errors import InputError
@@ -111,6 +112,11 @@ def plan(
 
     Raises InputError for data and options that do not fit.
     """
+    if torchrun.processes() > 1:
+        raise InputError(
+            f"torchrun has started {torchrun.processes()} processes, each of which would run the whole study; start "
+            "mgu compare without it: a study's trials are many networks, not one over many devices"
+        )
     searches, trained = searches_and_trained(rivals)
     chosen = Options.of(options)
     wanted = load_space(space) if space else None
