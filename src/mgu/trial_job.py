@@ -43,7 +43,7 @@ class TrialJob:
     key: str
 
     def __call__(self, common: Common, place: Place) -> Trained:
-        """What the trial gives. Raises InputError where a checkpoint cannot be written, and what the training raises."""
+        """What the trial gives. Raises InputError where its state cannot be kept, and what the training raises."""
         keeper = Telling(place.folder / "checkpoints", self.key, place.tell)
         try:
             result, save = self._trained(common, place, keeper)

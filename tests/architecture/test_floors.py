@@ -13,6 +13,8 @@ FLOORS = {
     "__init__": 0,
     "errors": 0,
     "files": 0,
+    "plain_json": 0,
+    "typed": 0,
     "wiring": 0,
     "layouts": 0,
     "spaces": 0,

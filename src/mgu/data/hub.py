@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mgu.data.loading import load_sets
@@ -18,6 +19,14 @@ TIMEOUT_S = 5
 def is_hub_id(name: str) -> bool:
     """Whether the name reads owner/name."""
     return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name, flags=re.ASCII) is not None
+
+
+def hub_folders() -> list[Path]:
+    """Where the Hub's files lie on this machine."""
+    import datasets
+
+    folders = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE, datasets.config.HF_HUB_CACHE)
+    return [Path(folder).expanduser().absolute() for folder in folders]
 
 
 def load_from_hub(name: str) -> Any:

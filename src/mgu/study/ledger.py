@@ -15,11 +15,17 @@ from filelock import FileLock, Timeout
 
 from mgu.errors import InputError
 from mgu.history import Result
-from mgu.study.entries import COLUMNS, read_record, readable
+from mgu.plain_json import read_json
+from mgu.study.entries import COLUMNS, check_used, read_record, readable
 from mgu.study.trial import Record, StudyView, Trial, identity
+from mgu.typed import check
 
 FILE = "ledger.sqlite"
 
+#: No entry of a ledger is larger.
+MOST_BYTES = 64 * 2**20
+
+_PARTS = (("table", "study"), ("table", "trials"))
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS trials (
@@ -206,6 +212,7 @@ def _opened(uri: str) -> Iterator[sqlite3.Connection]:
     except sqlite3.OperationalError as error:
         raise InputError(f"{path}: cannot be opened ({error})") from None
     try:
+        _distrust(connection)
         yield connection
     except sqlite3.DatabaseError as error:
         raise InputError(
@@ -216,23 +223,35 @@ def _opened(uri: str) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+def _distrust(connection: sqlite3.Connection) -> None:
+    """Whoever wrote a ledger, reading it and writing to it takes bounded memory and runs nothing of theirs: two tables
+    and the indices that SQLite makes for them are all that it may have. Raises sqlite3.DatabaseError."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    parts = connection.execute("SELECT name, type, rootpage FROM sqlite_master").fetchall()
+    for name, kind, page in parts:
+        is_known = (kind, name) in _PARTS or (kind == "index" and name.startswith("sqlite_autoindex_"))
+        if not is_known or not page:  # a view or a virtual table has no page of its own
+            raise sqlite3.DatabaseError(f"it has a {kind} {name[:40]!r}, which no ledger has")
+
+
 def _view(connection: sqlite3.Connection, source: Path) -> StudyView:
     rows = connection.execute(f"SELECT {COLUMNS} FROM trials ORDER BY position").fetchall()
     cells = connection.execute("SELECT DISTINCT environment FROM trials WHERE environment IS NOT NULL").fetchall()
     with readable(source, "where its trials ran"):
-        environment = _merged(json.loads(text) for (text,) in cells)
-    return StudyView(
-        settings=_stored(connection, "settings", source) or {},
-        environment=environment,
-        records=tuple(read_record(row, source) for row in rows),
-        commands=tuple(_stored(connection, "commands", source) or ()),
-    )
+        environment = _merged(read_json(text) for (text,) in cells)
+    settings, commands = (_stored(connection, name, source) for name in ("settings", "commands"))
+    with readable(source, "what the study is"):
+        check_used(settings or {})
+        check(commands or [], list[str], "commands")
+    records = tuple(read_record(row, source) for row in rows)
+    return StudyView(settings or {}, environment, records, tuple(commands or ()))
 
 
 def _stored(connection: sqlite3.Connection, name: str, source: Path) -> Any:
     row = connection.execute("SELECT value FROM study WHERE name = ?", (name,)).fetchone()
     with readable(source, f"the study's {name}"):
-        return json.loads(row[0]) if row else None
+        return read_json(row[0]) if row else None
 
 
 def _merged(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mgu.errors import InputError
 from mgu.files import write_whole
+from mgu.plain_json import read_finite_json
 from mgu.torch.build import agree, as_shape, attempt, build, check_classes, dtype_of
 from mgu.torch.plain import Network
 from mgu.torch.source import source
@@ -131,7 +132,7 @@ def _read(folder: Path) -> tuple[Card, Any]:
     """The card, and the network as data."""
     path = folder / DESCRIPTION
     try:
-        content = json.loads(_bytes(path))
+        content = read_finite_json(_bytes(path))
         checksum, version = content.pop("checksum"), content.pop("format")
         if version != FORMAT:
             raise InputError(f"{path} has format {version!r}; this version of mgu reads {FORMAT}")
