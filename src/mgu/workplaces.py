@@ -34,7 +34,7 @@ class Workplace:
         for name, number in (("workers", self.workers), ("CPUs a trial", self.cpus)):
             if number is not None and number < 1:
                 raise InputError(f"{number} {name}: give 1 or more")
-        if not (0 < self.gpus <= 1 or self.gpus == int(self.gpus) > 0):
+        if not (0 < self.gpus < 1 or (self.gpus >= 1 and float(self.gpus).is_integer())):
             raise InputError(f"{self.gpus:g} GPUs a trial: give a share of one, or a whole number")
 
     @property

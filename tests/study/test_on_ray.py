@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import deeds
+from inline import Inline
 from mgu.data import load_data
 from mgu.errors import InputError
 from mgu.progress import Silent
 from mgu.recipe import Recipe
 from mgu.spaces import parse_space
 from mgu.study.ledger import Ledger
-from mgu.study.processes import Processes
 from mgu.study.runner import run, trial_folder
 from mgu.study.workers import ENDS, Answer, Began, Death, Failure, Kept, Refusal, Stall
 from mgu.trial_job import Common, TrialJob
@@ -104,7 +104,7 @@ def what_becomes_of_jobs(folder):
         "hangs": deeds.hang,
     }
     told = {key: [] for key in jobs}
-    with OnRay("common", Needs(), 5.0, dict) as workers:
+    with OnRay("common", Needs(), 2.0, dict) as workers:
         assert workers.slots == 3
         for key, job in jobs.items():
             workers.start(key, job, folder / "given")
@@ -134,7 +134,7 @@ def a_study_whose_node_is_killed(cluster, folder):
             run(ledger, keys, lambda trial: TrialJob(trial, trial.key(SETTINGS)), workers, Silent())
             return {key: ledger.record(key) for key in keys}
 
-    alone = train(folder / "alone", Processes(common, 1, LONG_S))
+    alone = train(folder / "alone", Inline(common))
     workers = Killing(cluster, common, Needs(), LONG_S, node_id)
     found = train(folder / "ray", workers)
     assert {key: record.attempts for key, record in found.items()} == {
