@@ -20,8 +20,8 @@ from resuming import timeless
 
 PROCESS = [sys.executable, "-m", "mgu"]
 COMMAND = ["compare", "digits", "--limit", "300", "--only", "*MGU*", "--quiet"]
-#: An epoch of these takes less than a tenth of a second.
-LONG = [*COMMAND, "--epochs", "60", "--harden-after", "0.5"]
+#: The first checkpoint is written after a second, and the whole takes several.
+LONG = [*COMMAND, "--epochs", "150", "--harden-after", "0.5"]
 SHORT = [*COMMAND, "--epochs", "2"]
 
 

@@ -24,8 +24,9 @@ def is_hub_id(name: str) -> bool:
 def hub_folders() -> list[Path]:
     """Where the Hub's files lie on this machine."""
     import datasets
+    from huggingface_hub.constants import HF_HUB_CACHE
 
-    folders = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE, datasets.config.HF_HUB_CACHE)
+    folders = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE, HF_HUB_CACHE)
     return [Path(folder).expanduser().absolute() for folder in folders]
 
 

@@ -29,6 +29,7 @@ PRELOADED = [
     "codecarbon.emissions_tracker",
     "codecarbon.core.emissions",
     "codecarbon.core.resource_tracker",
+    "mgu.measure.ahead",
 ]
 
 
