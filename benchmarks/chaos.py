@@ -33,12 +33,20 @@ from mgu.study.ledger import FILE, read_study
 ARGUMENTS = ["digits", "--epochs", "12", "--only", "DIG_00[1-4],DIG_MGU_001", "--rivals", "", "--quiet"]
 #: Seconds from the start of a driver, or from the last kill, to the next: at most.
 MOST_WAIT_S = 6.0
+#: To end the study, once nothing is killed any more: one is enough but where a trial was killed three times in a row.
+MOST_COMMANDS = 3
 TIMES = ("tts_s", "train_s", "compile_s", "latency_s", "soft_latency_s", "usage", "soft_usage", "elapsed_s")
 
 
 def start(study: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "mgu", "compare", *ARGUMENTS, "--out", str(study)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    with said_by(study).open("wb") as said:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+
+
+def said_by(study: Path) -> Path:
+    """What the last driver of the study said of errors."""
+    return study.with_name(f"{study.name}.txt")
 
 
 def timeless(value):
@@ -88,7 +96,7 @@ def torment(study: Path, kills: int, most_s: float) -> tuple[Counter, int]:
     until, driver = time.monotonic() + most_s, None
     while killed.total() < kills and time.monotonic() < until:
         if driver is None or driver.poll() is not None:
-            assert driver is None or driver.returncode in (0, -signal.SIGKILL), driver.stderr.read().decode()
+            assert driver is None or driver.returncode in (0, -signal.SIGKILL), said_by(study).read_text()
             if driver is not None and driver.returncode == 0:  # it has ended: from the start again, as another study
                 check(seen, results(study))
                 shutil.rmtree(study)
@@ -107,8 +115,10 @@ def torment(study: Path, kills: int, most_s: float) -> tuple[Counter, int]:
         now = results(study)
         check(seen, now)
         seen = now
-    driver.wait() if driver.poll() is None else None
-    while driver.returncode != 0:
+    driver.wait()
+    for _ in range(MOST_COMMANDS):
+        if driver.returncode == 0 and all(record.status == "finished" for record in read(study)):
+            break
         driver, starts = start(study), starts + 1
         driver.wait()
     check(seen, results(study))
@@ -148,6 +158,7 @@ def main(out: Path, kills: int = 300, most_s: float = 3600.0) -> None:
     }
     for study in (alone, disturbed):
         shutil.rmtree(study)
+        said_by(study).unlink()
     write_whole(out / "record.json", json.dumps(record, indent=1).encode() + b"\n")
     print(json.dumps(record, indent=1))
 
