@@ -49,7 +49,7 @@ def content() -> dict[str, Any]:
         (Trial("A_003", Architecture(layout, Cell("bn_post", False)), 10, 0), None),
     ]
     data = {"name": "digits", "task": "classification", "class_names": ["a", "b"], "validation": 9, "test": 10}
-    return {
+    told = {
         "study": {
             "settings": {"data": data, "space": {"layouts": [[2, 1, 2, 5, 1.5]], "cells": ["ln"]}, "training": {}},
             "commands": ["mgu compare digits"],
@@ -67,6 +67,7 @@ def content() -> dict[str, Any]:
             for trial, result in trials
         ],
     }
+    return dict(json.loads(json.dumps(told)))
 
 
 def write(folder: Path, content: Any) -> Path:

@@ -4,6 +4,7 @@ The first byte of the input says which file of a good folder has the rest of it 
 again, as someone would who knows the format.
 """
 
+import atexit
 import csv
 import hashlib
 import json
@@ -24,6 +25,7 @@ def good() -> Path:
     import mgu
 
     folder = Path(tempfile.mkdtemp(prefix="mgu-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     rows = [[i, "ab"[i % 2], "yes" if i % 3 else "no"] for i in range(60)]
     with (folder / "rows.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["number", "word", "label"], *rows])

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import atheris
+
 from mutation import changed, text
 
 

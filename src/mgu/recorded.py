@@ -74,9 +74,9 @@ def _check_together(result: Result) -> None:
 
 def _counts_samples(confusion: Sequence[Sequence[int]]) -> bool:
     """Has it as many columns as rows, and of samples more than none?"""
-    return sum(map(sum, confusion)) > 0 and all(
-        len(row) == len(confusion) and all(0 <= n <= MOST_SAMPLES for n in row) for row in confusion
-    )
+    counts = [count for row in confusion for count in row]
+    is_square = all(len(row) == len(confusion) for row in confusion)
+    return is_square and sum(counts) > 0 and all(0 <= count <= MOST_SAMPLES for count in counts)
 
 
 _PARTS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {

@@ -14,6 +14,7 @@ FLOORS = {
     "errors": 0,
     "files": 0,
     "plain_json": 0,
+    "spreadsheet": 0,
     "typed": 0,
     "wiring": 0,
     "layouts": 0,

@@ -14,6 +14,7 @@ from mgu.cli.fit import fit
 from mgu.cli.harden import harden
 from mgu.cli.mlflow import mlflow
 from mgu.cli.predict import predict
+from mgu.cli.printing import shown
 from mgu.cli.report import report, status
 from mgu.cli.space import space
 from mgu.cli.telling import first_to_tell
@@ -43,7 +44,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             if first_to_tell():
-                click.echo(f"error: {error}", err=True)
+                click.echo(shown(f"error: {error}"), err=True)
             ctx.exit(2)
         except click.ClickException as error:
             if first_to_tell():

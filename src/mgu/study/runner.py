@@ -1,5 +1,6 @@
 """Train the trials of a study that are not yet done, as many at once as there are workers, whatever becomes of each."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -85,8 +86,11 @@ def run(
 
 
 def trial_folder(study: Path, trial: Trial) -> Path:
-    """Where a trial keeps its files."""
-    return study / "trials" / f"{trial.model_name}-seed{trial.seed}"
+    """Where a trial keeps its files. Raises InputError where that is a link, which may lead out of the study."""
+    folder = study / "trials" / f"{trial.model_name}-seed{trial.seed}"
+    if os.path.islink(folder) or os.path.islink(folder.parent):
+        raise InputError(f"{folder} is a link, or in one; a study's files are in its own folder: put them there")
+    return folder
 
 
 class _Attempts:
