@@ -21,7 +21,7 @@ from resuming import timeless
 PROCESS = [sys.executable, "-m", "mgu"]
 COMMAND = ["compare", "digits", "--limit", "300", "--only", "*MGU*", "--quiet"]
 #: The first checkpoint is written after a second, and the whole takes several.
-LONG = [*COMMAND, "--epochs", "150", "--harden-after", "0.5"]
+LONG = [*COMMAND, "--epochs", "120", "--harden-after", "0.5"]
 SHORT = [*COMMAND, "--epochs", "2"]
 
 
