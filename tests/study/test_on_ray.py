@@ -102,6 +102,7 @@ def what_becomes_of_jobs(folder):
         "refuses": deeds.refuse,
         "dies": deeds.kill_itself,
         "hangs": deeds.hang,
+        "cannot be sent": deeds.answer_with_a_lock,
     }
     told = {key: [] for key in jobs}
     with OnRay("common", Needs(), 2.0, dict) as workers:
@@ -116,6 +117,7 @@ def what_becomes_of_jobs(folder):
     assert ends["writes"] == Answer(("common", b"as it was", {"cpu", "ram"}), {"new/file": b"new", "state": None})
     assert ends["fails"] == Failure("ZeroDivisionError: by 0")
     assert ends["refuses"] == Refusal("no such thing; give another")
+    assert isinstance(ends["cannot be sent"], Failure)
     assert isinstance(ends["dies"], Death)
     assert told["dies"][1] == "about to"
     assert isinstance(ends["hangs"], Stall)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 import signal
 import threading
 import time
@@ -125,8 +126,9 @@ class OnRay:
             letters = ray.get(taken)
         except RayError as error:
             raise InputError(f"the mailbox of the jobs is lost ({_line(error)}); the same command goes on") from None
-        for number, message in letters:
+        for number, letter in letters:
             if task := self._tasks.get(number):
+                message = pickle.loads(letter)
                 self._told.append((task.key, message))
                 self._tasks[number] = replace(task, heard=time.monotonic(), began=True)
                 if isinstance(message, ENDS):
@@ -144,7 +146,8 @@ class OnRay:
             ) from None
         except RayError as error:
             why = _line(error).partition(". ")[0]  # and then where Ray's logs lie
-            self._mailbox.put.remote(number, Death(f"its worker died ({type(error).__name__}: {why})"))
+            death = Death(f"its worker died ({type(error).__name__}: {why})")
+            self._mailbox.put.remote(number, pickle.dumps(death))
 
     def _see_late(self) -> None:
         """Of jobs that were not heard of: kill those that hang, and tell of those that wait for their resources."""
