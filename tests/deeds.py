@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import threading
 import time
 
 from mgu.errors import InputError
@@ -71,6 +72,10 @@ def take_all_memory(common, place):
 
 def answer_nothing_that_can_be_sent(common, place):
     return lambda: None
+
+
+def answer_with_a_lock(common, place):
+    return threading.Lock()
 
 
 def write(common, place):

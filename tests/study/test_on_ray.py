@@ -16,7 +16,7 @@ from mgu.recipe import Recipe
 from mgu.spaces import parse_space
 from mgu.study.ledger import Ledger
 from mgu.study.runner import run, trial_folder
-from mgu.study.workers import ENDS, Answer, Began, Death, Failure, Kept, Refusal, Stall
+from mgu.study.workers import ENDS, Answer, Began, Death, Failure, Kept, Refusal, Stall, Waiting
 from mgu.trial_job import Common, TrialJob
 from samples import SETTINGS
 
@@ -83,39 +83,44 @@ class Killing(OnRay):
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_cluster(cluster, tmp_path):
+def test_a_cluster(cluster, tmp_path, monkeypatch):
     with (
         OnRay("common", Needs(gpus=1.0), LONG_S, node_id) as workers,
         pytest.raises(InputError, match=r"1 CPU and 1 GPU"),
     ):
         _ = workers.slots
-    what_becomes_of_jobs(tmp_path)
+    what_becomes_of_jobs(tmp_path, monkeypatch)
     a_study_whose_node_is_killed(cluster, tmp_path)
 
 
-def what_becomes_of_jobs(folder):
+def what_becomes_of_jobs(folder, monkeypatch):
     (folder / "given").mkdir()
     (folder / "given" / "state").write_bytes(b"as it was")
+    monkeypatch.setattr(on_ray, "WAIT_S", 0.0)
     jobs = {
         "writes": deeds.write,
         "fails": deeds.fail,
         "refuses": deeds.refuse,
         "dies": deeds.kill_itself,
         "hangs": deeds.hang,
+        "cannot be sent": deeds.answer_with_a_lock,
     }
-    told = {key: [] for key in jobs}
+    told, waits = {key: [] for key in jobs}, []
     with OnRay("common", Needs(), 2.0, dict) as workers:
         assert workers.slots == 3
         for key, job in jobs.items():
             workers.start(key, job, folder / "given")
         while not all(messages and isinstance(messages[-1], ENDS) for messages in told.values()):
             key, message = workers.next()
-            told[key].append(message)
+            (waits if isinstance(message, Waiting) else told[key]).append(message)
+    assert len(waits) >= 3  # there is room for three of them
+    assert {wait.reason for wait in waits} == {"for 1 CPU of the Ray cluster; `ray status` says who has it"}
     assert all(messages[0].environment["trials at once"] == "3" for messages in told.values())
     ends = {key: messages[-1] for key, messages in told.items()}
     assert ends["writes"] == Answer(("common", b"as it was", {"cpu", "ram"}), {"new/file": b"new", "state": None})
     assert ends["fails"] == Failure("ZeroDivisionError: by 0")
     assert ends["refuses"] == Refusal("no such thing; give another")
+    assert isinstance(ends["cannot be sent"], Failure)
     assert isinstance(ends["dies"], Death)
     assert told["dies"][1] == "about to"
     assert isinstance(ends["hangs"], Stall)
@@ -158,9 +163,24 @@ def test_without_a_cluster_it_is_said_how_to_start_one(monkeypatch):
     def init(**options):
         raise ConnectionError("Could not find any running Ray instance.\nmore")
 
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(on_ray.ray, "init", init)
     said = r"no Ray cluster can be joined from here \(Could not find any running Ray instance\.\): .*`ray start --head`"
     with pytest.raises(InputError, match=said):
+        OnRay(None, Needs(), LONG_S, dict)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1", "nonsense:x"])
+def test_a_cluster_that_is_not_there_is_told_of_at_once(monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(InputError, match=rf"no Ray cluster can be joined .* \(now {address}\)"):
+        OnRay(None, Needs(), LONG_S, dict)
+
+
+@pytest.mark.parametrize("address", ["local", "ray://head:10001"])
+def test_no_cluster_is_started_and_none_joined_from_outside(monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(InputError, match=f"RAY_ADDRESS is '{address}': give HOST:PORT"):
         OnRay(None, Needs(), LONG_S, dict)
 
 

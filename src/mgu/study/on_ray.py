@@ -2,7 +2,9 @@
 
 import logging
 import os
+import pickle
 import signal
+import socket
 import threading
 import time
 from collections import deque
@@ -24,8 +26,10 @@ from mgu.study.workers import ENDS, Death, Job, Waiting, stall
 
 #: Seconds between two looks at the cluster's nodes, and after which it is told that a job waits for its resources.
 LOOK_S, WAIT_S = 1.0, 60.0
+#: Seconds in which a cluster's head answers.
+REACH_S = 10.0
 #: What ray.init raises where it cannot join a cluster: there is none, it is out of reach, or of another version.
-_UNREACHABLE = (ConnectionError, RuntimeError, ValueError, AssertionError)
+_UNREACHABLE = (OSError, RuntimeError, ValueError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -125,8 +129,9 @@ class OnRay:
             letters = ray.get(taken)
         except RayError as error:
             raise InputError(f"the mailbox of the jobs is lost ({_line(error)}); the same command goes on") from None
-        for number, message in letters:
+        for number, letter in letters:
             if task := self._tasks.get(number):
+                message = pickle.loads(letter)
                 self._told.append((task.key, message))
                 self._tasks[number] = replace(task, heard=time.monotonic(), began=True)
                 if isinstance(message, ENDS):
@@ -144,7 +149,8 @@ class OnRay:
             ) from None
         except RayError as error:
             why = _line(error).partition(". ")[0]  # and then where Ray's logs lie
-            self._mailbox.put.remote(number, Death(f"its worker died ({type(error).__name__}: {why})"))
+            death = Death(f"its worker died ({type(error).__name__}: {why})")
+            self._mailbox.put.remote(number, pickle.dumps(death))
 
     def _see_late(self) -> None:
         """Of jobs that were not heard of: kill those that hang, and tell of those that wait for their resources."""
@@ -156,21 +162,29 @@ class OnRay:
                 self._told.append((task.key, stall(self.stall_s)))
             if not task.began and self.slots and not task.waits and now - task.heard >= WAIT_S:
                 self._tasks[number] = replace(task, waits=True)
-                self._told.append((task.key, Waiting(f"for {self.needs} of the Ray cluster, which others have taken")))
+                self._told.append(
+                    (task.key, Waiting(f"for {self.needs} of the Ray cluster; `ray status` says who has it"))
+                )
 
 
 def _join() -> bool:
     """Join the cluster, unless this process is in one already, and return whether it had to."""
     if ray.is_initialized():
         return False
+    address = os.environ.get("RAY_ADDRESS", "")
+    if address == "local" or "://" in address:  # which would start a cluster, or be served by a process in one
+        raise InputError(f"RAY_ADDRESS is {address!r}: give HOST:PORT of the cluster that this machine belongs to")
     try:
+        if address:
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), REACH_S).close()  # ray.init would try for minutes
         with _sigterm_kept():
             ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
     except _UNREACHABLE as error:
         raise InputError(
             f"no Ray cluster can be joined from here ({_line(error)}): start one with `ray start --head`, add machines "
             "with `ray start --address=HOST:6379`, and give this command on one of them; where several clusters run "
-            f"there, RAY_ADDRESS says which (now {os.environ.get('RAY_ADDRESS', 'not set')})"
+            f"there, RAY_ADDRESS says which (now {address or 'not set'})"
         ) from None
     return True
 

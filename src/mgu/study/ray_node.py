@@ -6,10 +6,12 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import PickleError
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
+from ray import cloudpickle
 
 from mgu.study.mirror import Changes, Original, apply
 from mgu.study.workers import Answer, Began, Changed, Place, failure, outcome
@@ -35,17 +37,17 @@ class Needs:
 
 
 class Mailbox:
-    """An actor beside the driver that keeps what is told of jobs, by their numbers, until the driver takes it: what was
-    put into it is not lost with the node that told it."""
+    """An actor beside the driver that keeps what is told of jobs, pickled, by their numbers, until the driver takes it:
+    what was put into it is not lost with the node that told it."""
 
     def __init__(self) -> None:
-        self.letters: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
+        self.letters: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
 
-    async def put(self, number: int, *messages: Any) -> None:
+    async def put(self, number: int, *messages: bytes) -> None:
         for message in messages:
             self.letters.put_nowait((number, message))
 
-    async def take(self) -> list[tuple[int, Any]]:
+    async def take(self) -> list[tuple[int, bytes]]:
         """All that is there, at least one."""
         taken = [await self.letters.get()]
         while not self.letters.empty():
@@ -61,24 +63,28 @@ def work(mailbox: Any, number: int, needs: Needs, most: int | None, files: Chang
     os.environ["OMP_NUM_THREADS"] = str(needs.cpus)  # before the parts are unpickled, which imports PyTorch
     job, (common, environment) = ray.get(parts)
     at_once = _at_once(needs, most)
-    with TemporaryDirectory(prefix="mgu-") as name:
+    with TemporaryDirectory(prefix=f"mgu-{os.getpid()}-") as name:
         folder = Path(name)
         apply(files, folder)
         original = Original(folder)
 
+        def send(*messages: Any) -> None:
+            letters = [cloudpickle.dumps(message) for message in messages]
+            # Waited for, so that the time it takes is the job's, and what was told is there when the job dies.
+            ray.get(mailbox.put.remote(number, *letters))
+
         def tell(message: Any) -> None:
             changes = original.changes()
-            # Waited for, so that the time it takes is the job's, and what was told is there when the job dies.
-            ray.get(mailbox.put.remote(number, *[Changed(changes)] * bool(changes), message))
+            send(*[Changed(changes)] * bool(changes), message)
 
         tell(Began({**environment(), "host": socket.gethostname(), "trials at once": str(at_once)}))
         ended = outcome(job, common, Place(folder, tell, _shared(at_once, needs)))
         if isinstance(ended, Answer):
             ended = replace(ended, files=original.changes())
         try:
-            ray.get(mailbox.put.remote(number, ended))
-        except (TypeError, AttributeError) as error:  # it cannot be pickled
-            ray.get(mailbox.put.remote(number, failure(error)))
+            send(ended)
+        except (TypeError, AttributeError, PickleError) as error:  # it cannot be pickled
+            send(failure(error))
 
 
 def _at_once(needs: Needs, most: int | None) -> int:
