@@ -142,6 +142,7 @@ TRAPS = {
     "'' AS environment, '' AS result FROM n",
     "a trigger": "CREATE TRIGGER t AFTER INSERT ON trials BEGIN DELETE FROM trials; END",
     "a virtual table": "DROP TABLE trials; CREATE VIRTUAL TABLE trials USING fts5(trial)",
+    "a virtual table by the name of one": "DROP TABLE trials; CREATE VIRTUAL TABLE trials USING fts5vocab(study, row)",
     "another table": "CREATE TABLE other (a)",
     "an index with code": "CREATE INDEX i ON trials (lower(trial))",
 }

@@ -228,11 +228,11 @@ def _distrust(connection: sqlite3.Connection) -> None:
     and the indices that SQLite makes for them are all that it may have. Raises sqlite3.DatabaseError."""
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
     connection.execute("PRAGMA trusted_schema = OFF")
-    parts = connection.execute("SELECT name, type, rootpage FROM sqlite_master").fetchall()
-    for name, kind, page in parts:
-        is_known = (kind, name) in _PARTS or (kind == "index" and name.startswith("sqlite_autoindex_"))
-        if not is_known or not page:  # a view or a virtual table has no page of its own
-            raise sqlite3.DatabaseError(f"it has a {kind} {name[:40]!r}, which no ledger has")
+    parts = connection.execute("SELECT name, type, sql FROM sqlite_master").fetchall()
+    for name, kind, made_by in parts:  # SQLite goes by the statement, whatever the kind says
+        is_table = (kind, name) in _PARTS and str(made_by).startswith("CREATE TABLE ")
+        if not is_table and not (kind == "index" and made_by is None):
+            raise sqlite3.DatabaseError(f"it has a {kind} {str(name)[:40]!r}, which no ledger has")
 
 
 def _view(connection: sqlite3.Connection, source: Path) -> StudyView:
