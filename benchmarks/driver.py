@@ -107,7 +107,13 @@ def drive(folder: Path, cells: int, study: Path, searches: Sequence[str] = ()) -
     driven = sum(map(sum, workers.taken.values()))
     read = time.perf_counter()
     read_study(folder)
-    return Driven(first - begun, dict(workers.taken), time.perf_counter() - read, ended - first - driven, (folder / FILE).stat().st_size)
+    return Driven(
+        first - begun,
+        dict(workers.taken),
+        time.perf_counter() - read,
+        ended - first - driven,
+        (folder / FILE).stat().st_size,
+    )
 
 
 class _Begins(Silent):
