@@ -17,7 +17,7 @@ from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
 from mgu.study.runner import NO_LIMIT, Listener, run, trial_folder
 from mgu.study.trained_rivals import rival_models
-from mgu.study.trial import Estimator, StudyView, Trial
+from mgu.study.trial import Estimator, Record, StudyView, Trial
 from mgu.torch.network import model_size
 from mgu.training import Recipe, framework_of
 from mgu.training.tasks import task_of
@@ -139,9 +139,10 @@ class Comparison:
         at_work = place.open(common, self.device, self.framework, stall_s)  # before the folder is touched
         with Ledger.open(folder, settings, command) as ledger:
             keys = ledger.add(trials, settings)
+            dropped: set[Trial] = set()
 
             def job_of(trial: Trial) -> TrialJob:
-                drop_weights(folder, ledger.view())
+                drop_weights(folder, ledger.records(), dropped)
                 return TrialJob(trial, trial.key(settings))
 
             try:
@@ -151,7 +152,7 @@ class Comparison:
                     listener.stopped(spent)
             finally:
                 view = ledger.view()
-                drop_weights(folder, view)
+                drop_weights(folder, view.records, dropped)
                 write_study_report(view, folder, searches)
         return view
 
@@ -187,15 +188,16 @@ def default_space(data: DataSet) -> SearchSpace:
     )
 
 
-def drop_weights(folder: Path, view: StudyView) -> None:
-    """Delete the weights of all plain trials but the one with the best validation: a grid would fill the disk."""
-    plain = [record for record in view.records if record.trial.kind == "plain" and record.status == "finished"]
-    accuracy = [record.result.val_score or 0.0 for record in plain if record.result]
-    best = plain[accuracy.index(max(accuracy))] if plain else None
+def drop_weights(folder: Path, records: Iterable[Record], dropped: set[Trial]) -> None:
+    """Delete the weights of all plain trials but the one with the best validation: a grid would fill the disk. Those
+    ``dropped`` before are not looked for again, and become more."""
+    plain = [record for record in records if record.trial.kind == "plain" and record.status == "finished"]
+    best = max(plain, key=lambda record: (record.result and record.result.val_score) or 0.0, default=None)
     for record in plain:
-        if record is not best:
+        if record is not best and record.trial not in dropped:
             for path in trial_folder(folder, record.trial).glob("weights.*"):
                 path.unlink()
+            dropped.add(record.trial)
 
 
 def write_study_report(view: StudyView, folder: Path, searches: Sequence[str] = ()) -> list[Path]:

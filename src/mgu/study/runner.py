@@ -68,7 +68,7 @@ def run(
     spent = ""
     while waiting or under_way:
         while waiting and len(under_way) < workers.slots:
-            if spent := budget.exceeded(ledger.view().records):
+            if spent := budget.exceeded(ledger.records()):
                 waiting.clear()
                 break
             index, key, record = waiting.popleft()
