@@ -23,10 +23,10 @@ def is_hub_id(name: str) -> bool:
 
 def hub_folders() -> list[Path]:
     """Where the Hub's files lie on this machine."""
-    import datasets
-    from huggingface_hub.constants import HF_HUB_CACHE
+    from datasets import config
+    from huggingface_hub import constants
 
-    folders = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE, HF_HUB_CACHE)
+    folders = (config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, constants.HF_HUB_CACHE)
     return [Path(folder).expanduser().absolute() for folder in folders]
 
 

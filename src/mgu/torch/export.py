@@ -114,7 +114,7 @@ def _check_rebuilt(model: nn.Module, rebuilt: nn.Module, shape: tuple[int, ...],
 def _plain(card: Mapping[str, Any]) -> dict[str, Any]:
     """The card as it will be read back."""
     try:
-        return dict(json.loads(json.dumps(dict(card), allow_nan=False)))
+        return dict(read_finite_json(json.dumps(dict(card), allow_nan=False)))
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"the card must be a mapping of plain JSON data with finite numbers: {error}") from error
 
