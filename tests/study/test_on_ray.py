@@ -2,6 +2,7 @@
 as long to start as all else here."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import given
@@ -106,7 +107,9 @@ def what_becomes_of_jobs(folder, monkeypatch):
         "cannot be sent": deeds.answer_with_a_lock,
     }
     told, waits = {key: [] for key in jobs}, []
+    handler = signal.getsignal(signal.SIGTERM)
     with OnRay("common", Needs(), 2.0, dict) as workers:
+        assert signal.getsignal(signal.SIGTERM) is handler  # Ray would have its own
         assert workers.slots == 3
         for key, job in jobs.items():
             workers.start(key, job, folder / "given")
