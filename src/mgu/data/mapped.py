@@ -1,6 +1,7 @@
 """Images that are too many for memory: in a file, from which they are read as they are asked for."""
 
 import math
+import mmap
 import os
 import shutil
 import tempfile
@@ -40,7 +41,10 @@ class Mapped:
         return len(self._file if self.rows is None else self.rows)
 
     def __getitem__(self, wanted: slice | NDArray[np.int64]) -> NDArray[Any]:
-        return self._file[wanted if self.rows is None else self.rows[wanted]]
+        rows = wanted if self.rows is None else self.rows[wanted]
+        if not isinstance(rows, slice):
+            _announce(rows, self._file)
+        return np.asarray(self._file)[rows]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self[:], dtype=dtype)
@@ -61,9 +65,9 @@ class Mapped:
         return Mapped(self.path, rows if self.rows is None else self.rows[rows])
 
     @cached_property
-    def _file(self) -> NDArray[Any]:
+    def _file(self) -> "np.memmap[Any, np.dtype[Any]]":
         try:
-            return np.asarray(np.load(self.path, mmap_mode="r", allow_pickle=False))
+            return open_memmap(self.path, mode="r")
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{self.path}: the decoded images cannot be read ({error}); the same command decodes them again"
@@ -103,6 +107,18 @@ def pieces(x: NDArray[Any] | Mapped) -> Iterator[NDArray[Any]]:
     """All of an array in its order, in pieces that are small in memory."""
     rows = max(1, PIECE_BYTES // max(1, math.prod(x.shape[1:]) * x.dtype.itemsize))
     return (x[start : start + rows] for start in range(0, len(x), rows))
+
+
+def _announce(rows: NDArray[np.int64], file: "np.memmap[Any, np.dtype[Any]]") -> None:
+    """Have the system read these rows together. By itself it reads one after the other, and what lies around each:
+    hundreds of times as much, it may be."""
+    mapping: Any = file.base
+    size = file[:1].nbytes
+    if not isinstance(mapping, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):
+        return
+    for begin in (file.offset + rows * size).tolist():
+        page = begin // mmap.PAGESIZE * mmap.PAGESIZE
+        mapping.madvise(mmap.MADV_WILLNEED, page, begin + size - page)
 
 
 def _set_aside(path: str) -> None:

@@ -118,7 +118,7 @@ def standardised(x: NDArray[Any], mean: Floats, std: Floats, device: torch.devic
     positions = [1] * (x.ndim - 2)
     shift, scale = (torch.tensor(values, device=device).view(1, -1, *positions) for values in (mean, std))
     layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
-    return ((torch.tensor(x, dtype=torch.float32, device=device) - shift) / scale).contiguous(memory_format=layout)
+    return torch.tensor(x, dtype=torch.float32, device=device).sub_(shift).div_(scale).contiguous(memory_format=layout)
 
 
 def _samples(split: Split, data: DataSet, device: torch.device) -> Samples:
