@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import struct
 import threading
 import time
 
@@ -44,6 +45,11 @@ def fail(common, place):
 
 def kill_itself(common, place):
     place.tell("about to")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def break_off(common, place):
+    os.write(place.tell.__self__.fileno(), struct.pack("!i", 1000) + b"of these there is one")
     os.kill(os.getpid(), signal.SIGKILL)
 
 

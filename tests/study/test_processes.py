@@ -79,6 +79,7 @@ def test_one_that_hangs_or_dies_leaves_the_others_alone():
         (deeds.fail, Failure, "ZeroDivisionError: by 0"),
         (deeds.take_all_memory, Failure, "MemoryError"),
         (deeds.kill_itself, Death, r"SIGKILL.*memory runs out"),
+        (deeds.break_off, Death, r"SIGKILL.*memory runs out"),
         (deeds.crash, Death, "SIGABRT"),
         (deeds.leave, Death, "exit code 3"),
         (deeds.answer_nothing_that_can_be_sent, Failure, "pickle"),

@@ -107,7 +107,7 @@ class Processes:
         running = self._running[ours]
         try:
             message = ours.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # also in the middle of a message
             running.process.join()
             self._end(ours, Death(_death(running.process.exitcode)))
             return
