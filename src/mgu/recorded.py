@@ -62,7 +62,6 @@ def _check_together(result: Result) -> None:
     faults = {
         "it finished without a score or a best epoch": result.status == "finished"
         and None in (result.train_score, result.val_score, result.best_epoch),
-        "its epochs are not 1, 2, ...": epochs != list(range(1, len(epochs) + 1)),
         "its best epoch is not in its history": bool(epochs) and result.best_epoch not in (None, *epochs),
         "its time is none": not all(0 <= s < math.inf for s in (result.tts_s, result.train_s, result.compile_s)),
         "it was hardened after no epoch": hard is not None and not 1 <= hard.after_epoch <= len(hard.result.history),

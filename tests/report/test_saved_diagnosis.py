@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 from html import unescape
@@ -144,6 +145,16 @@ def test_damaged_files_do_not_stop_the_report(study, saved, content):
     found = read_diagnosis(saved, study.records[2])
     assert (found.alarms, found.pictures) == (None, ())
     assert found.text_path
+
+
+def test_pipes_are_not_waited_for(study, saved):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no such pipes here")
+    folder = folder_of(study, saved)
+    for path in list(folder.iterdir()):
+        path.unlink()
+        os.mkfifo(path)
+    assert read_diagnosis(saved, study.records[2]) is None
 
 
 def test_hostile_files_are_data(study, saved):

@@ -100,7 +100,6 @@ WRONG = {
     "a best epoch that is none": at(*RESULT, "best_epoch", to=9),
     "a time that is none": at(*RESULT, "tts_s", to=float("nan")),
     "a time below 0": at(*RESULT, "train_s", to=-1),
-    "an epoch twice": at(*RESULT, "history", 1, "epoch", to=1),
     "gates that are no numbers": at(*RESULT, "history", 0, "gates", to={"layer_1": {"norm": "<b>"}}),
     "a confusion that is not square": at(*RESULT, "test_answers", "confusion", to=[[1, 2, 3], [4, 5, 6]]),
     "a confusion of no samples": at(*RESULT, "test_answers", "confusion", to=[[0, 0], [0, 0]]),
@@ -156,6 +155,18 @@ def test_parts_that_no_ledger_has_are_refused(trap, known, read, tmp_path):
     for opened in (lambda: read_study(tmp_path), lambda: Ledger.open(tmp_path, {}).__enter__()):
         with pytest.raises(InputError, match="which no ledger has"):
             opened()
+
+
+@pytest.mark.parametrize(
+    "statement", [b"CREATE TABLE tri\xacls (", b"CREATE \xacABLE trials (", b"CREATE TABLE trials \xac"]
+)
+def test_a_statement_that_is_no_text_is_refused(statement, known, tmp_path):
+    path = write(tmp_path, known)
+    content = path.read_bytes()
+    assert content.count(b"CREATE TABLE trials (") == 1
+    path.write_bytes(content.replace(b"CREATE TABLE trials (", statement))
+    with pytest.raises(InputError, match="not a readable ledger"):
+        read_study(tmp_path)
 
 
 def test_an_entry_larger_than_any_is_refused(known, tmp_path, monkeypatch):

@@ -104,6 +104,7 @@ def _content(study: Path, path: PurePath) -> bytes | None:
     """What a file of a trial holds; None where it cannot be read, or lies outside the trials' folders."""
     try:
         found = (study / path).resolve(strict=True)
-        return found.read_bytes() if found.is_relative_to(study.resolve() / "trials") else None
+        is_own = found.is_relative_to(study.resolve() / "trials") and found.is_file()  # a pipe would never end
+        return found.read_bytes() if is_own else None
     except (OSError, ValueError, RuntimeError):  # the last is a loop of links
         return None

@@ -228,7 +228,7 @@ def _opened(uri: str) -> Iterator[sqlite3.Connection]:
     try:
         _distrust(connection)
         yield connection
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter for a message with a damaged name
         raise InputError(
             f"{path}: not a readable ledger, or not writable ({error}); where {FILE}-wal lies beside it, have both in "
             "a folder where it can be written"
