@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from driver import ANSWER, BEGAN, EPOCH, drive
+from driver import ANSWER, BEGAN, CHECKPOINT, EPOCH, drive
 from matplotlib.figure import Figure
 from memory import peak_mb
 from series import Series
@@ -115,6 +115,7 @@ def cells() -> Series:
         figures = {
             "began, ms": last[BEGAN],
             "epoch, ms": last[EPOCH],
+            "checkpoint, ms": last[CHECKPOINT],
             "answer, ms": last[ANSWER],
             "opening, s": driven.opening,
             "read all, s": driven.view,
@@ -129,8 +130,8 @@ def cells() -> Series:
 
 def workers() -> Series:
     """Seconds of a study of digits with so many trials at once."""
-    comparison = Comparison(load_data("digits"), load_space("digits"), Recipe(epochs=40, patience=40, harden_after=0))
-    trials = comparison.trials([0], ["DIG_00[1-6]"])
+    comparison = Comparison(load_data("digits"), load_space("digits"), Recipe(epochs=20, patience=20, harden_after=0))
+    trials = comparison.trials([0], ["DIG_00[1-4]"])
     makespans = []
     for number in (1, 2):
         with TemporaryDirectory() as folder:
