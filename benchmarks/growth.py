@@ -4,7 +4,8 @@ with workers.
     python benchmarks/growth.py OUT_FOLDER [PART ...]
 
 MGU (channel gates, shortcut bypass) and the plain cell with batch norm and residual are timed in turn. Each part is a
-table, with the line of least squares through it and the exponent of a power law (see series.py): 1 is in proportion.
+table, with the line of least squares through it and the exponent of a power law (see series.py): 1 is in proportion,
+and of workers -1 what none beside the trials would give.
 They are printed, and written to OUT_FOLDER as growth.txt and growth.svg, with the figures in growth.json. A part that
 is not asked for keeps what OUT_FOLDER has of it. It takes some five minutes on one core.
 """

@@ -11,6 +11,7 @@ What came of it is written to OUT_FOLDER/streaming.json, and printed: medians ov
 smallest and the largest.
 """
 
+import gc
 import json
 import os
 import statistics
@@ -40,9 +41,11 @@ SHAPE, CLASSES = (3, 32, 32), 10
 MEMORY, WARM, COLD = "memory", "file, warm", "file, cold"
 
 
-def forget(path: Path) -> None:
-    """Have the system forget what it has of a file in its cache."""
-    with path.open("rb") as file:
+def forget(images: Mapped) -> None:
+    """Have the system forget what it has of a file in its cache, which it does where nobody has mapped it."""
+    vars(images).pop("_file", None)
+    gc.collect()
+    with images.path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -56,27 +59,29 @@ def learner(name: str, data: DataSet) -> TorchLearner:
     return TorchLearner.built(architecture, SHAPE, {}, setting, on_device(data, device)[0])
 
 
-def seconds(learners: dict[str, TorchLearner], path: Path) -> dict[str, float]:
+def seconds(learners: dict[str, TorchLearner]) -> dict[str, float]:
     """Seconds of an epoch on each kind of images."""
     found = {}
     for kind, one in learners.items():
         if kind == COLD:
-            forget(path)
+            forget(one.samples.x.images)
         begun = time.perf_counter()
         one.train()
         found[kind] = time.perf_counter() - begun
     return found
 
 
-def compared(name: str, held: Split, path: Path, rounds: int) -> dict[str, dict[str, float]]:
+def compared(name: str, held: Split, folder: Path, rounds: int) -> dict[str, dict[str, float]]:
     few = held.take(np.arange(100))
-    splits = {MEMORY: held, WARM: Split(Mapped(path), held.y)}
-    if hasattr(os, "posix_fadvise"):
-        splits[COLD] = splits[WARM]
+    splits = {MEMORY: held}
+    for kind in (WARM, COLD) if hasattr(os, "posix_fadvise") else (WARM,):
+        path = folder / f"{kind}.npy"
+        np.save(path, held.x)
+        splits[kind] = Split(Mapped(path), held.y)
     sets = {kind: DataSet("random", split, few, few, tuple("0123456789"), "0" * 64) for kind, split in splits.items()}
     learners = {kind: learner(name, data) for kind, data in sets.items()}
-    seconds(learners, path)
-    taken = [seconds(learners, path) for _ in range(rounds)]
+    seconds(learners)
+    taken = [seconds(learners) for _ in range(rounds)]
     told = {}
     for kind in learners:
         ratios = [each[MEMORY] / each[kind] for each in taken]
@@ -99,9 +104,7 @@ def main(out: Path, rounds: int = 5, images: int = 4096) -> None:
     held = Split(x, generator.integers(0, CLASSES, images))
     record = {"note": note.strip(), "torch": torch.__version__, "rounds": rounds, "images": images}
     with TemporaryDirectory(dir=out) as folder:
-        path = Path(folder) / "train_x.npy"
-        np.save(path, x)
-        record |= {name: compared(name, held, path, rounds) for name in (UNITS, PLAIN)}
+        record |= {name: compared(name, held, Path(folder), rounds) for name in (UNITS, PLAIN)}
     write_whole(out / "streaming.json", json.dumps(record, indent=1).encode() + b"\n")
     print(json.dumps(record, indent=1))
 

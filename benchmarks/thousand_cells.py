@@ -3,13 +3,13 @@
     python benchmarks/thousand_cells.py OUT_FOLDER [CELLS] [WORKERS] [STUDY ...]
 
 Trials have the lengths and epochs of the STUDY's own (results/digits and results/mnist), in turn. OUT_FOLDER has
-growth.json of ``growth.py OUT_FOLDER cells``: seconds of the driver for each message, which it takes one after the
-other, and that of an answer by how many trials are recorded. A trial tells that it began, each epoch, a checkpoint at
-most once a second, and its answer, upon which the driver starts the next in its place. Neither the network nor the
-starting of processes takes time here, and workers wait for nothing but an answer's successor.
+growth.json of ``growth.py OUT_FOLDER cells``: seconds of the driver for each message, the slowest measured, and for an
+answer by how many trials are recorded. The driver takes one message after the other. A trial tells that it began, each
+epoch, a checkpoint at most once a second, and its answer, upon which the driver starts the next in its place. Neither
+the network nor the starting of processes takes time here, and workers wait for nothing but an answer's successor.
 
-Besides: at how many workers the driver has no time left (mean length / driver's seconds a trial), and the simulation at
-that number. What came of it is printed, and written to OUT_FOLDER/thousand_cells.txt.
+Besides: at how many workers the driver has no time left (mean length / driver's seconds a trial), and the simulation of
+ten trials each for that number. What came of it is printed, and written to OUT_FOLDER/thousand_cells.txt.
 """
 
 import heapq
@@ -107,8 +107,13 @@ def measured(folder: Path) -> tuple[Cost, Callable[[str, int], float]]:
     def at(name: str, cells: int) -> float:
         return lines[name].slope * cells + lines[name].intercept
 
-    flat = {kind: fmean(known["columns"][f"{kind}, ms"]) / 1000 for kind in (BEGAN, EPOCH, CHECKPOINT)}
-    return lambda kind, recorded: flat[kind] if kind in flat else at("answer, ms", recorded) / 1000, at
+    slowest = {kind: max(known["columns"][f"{kind}, ms"]) / 1000 for kind in (BEGAN, EPOCH, CHECKPOINT)}
+    least = min(known["columns"]["answer, ms"])
+
+    def cost(kind: str, recorded: int) -> float:
+        return slowest[kind] if kind in slowest else max(least, at("answer, ms", recorded)) / 1000
+
+    return cost, at
 
 
 def lengths(study: Path, count: int) -> list[Length]:
@@ -124,7 +129,7 @@ def told_of(study: Path, cells: int, workers: int, cost: Cost) -> str:
     mean = fmean(trial.seconds for trial in trials)
     each = one.busy / len(trials)
     most = max(1, int(mean / each))
-    beyond = simulate(trials, most, cost)
+    beyond = simulate(lengths(study, 10 * most), most, cost)
     return (
         f"{study.name}: {cells} cells of {mean:.1f} s and {fmean(t.epochs for t in trials):.0f} epochs on average, "
         f"{workers} workers\n"
