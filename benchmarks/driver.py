@@ -18,11 +18,13 @@ from mgu.progress import Silent
 from mgu.spaces import load_space
 from mgu.study.ledger import FILE, read_study
 from mgu.study.runner import Trained
-from mgu.study.workers import Answer, Began
+from mgu.study.workers import Answer, Began, Changed
 from mgu.training import Recipe
 
 #: What a trial's process tells of by the driver's ledger, beside its epochs.
-BEGAN, EPOCH, ANSWER = "began", "epoch", "answer"
+BEGAN, EPOCH, CHECKPOINT, ANSWER = "began", "epoch", "checkpoint", "answer"
+#: What it sends in the course of it: its state, with the optimizer's two moments.
+STATE = {"checkpoints/checkpoint-000001.safetensors": bytes(300_000)}
 #: Epochs told of a trial: each costs what the others do, and a thousand trials of all their epochs would take minutes.
 TOLD = 3
 #: Files that a trial sends to the driver where it was on another machine.
@@ -47,7 +49,12 @@ class Replay:
     def start(self, key, job, folder):
         result = next(self._next)
         epochs = [(EPOCH, epoch) for epoch in result.history[:TOLD]]
-        told = [(BEGAN, Began(self.environment)), *epochs, (ANSWER, Answer(Trained(result), FILES))]
+        told = [
+            (BEGAN, Began(self.environment)),
+            *epochs,
+            (CHECKPOINT, Changed(STATE)),
+            (ANSWER, Answer(Trained(result), {**FILES, **dict.fromkeys(STATE)})),
+        ]
         self._told.extend((key, *each) for each in told)
 
     def next(self):
