@@ -108,6 +108,11 @@ def test_ones_own_space(tmp_path):
         ('prefix = "OWN"', 'prefix = "../x"', "prefix must be a name of letters"),
         ("[2, 16, 16]", "[2, 16, -1]", "input_shape must be a whole number of at least 1; -1 was given"),
         ("classes = 3", "classes = ", "not valid TOML"),
+        ("classes = 3", "classes = " + "9" * 5000, "not valid TOML"),
+        ("classes = 3", "classes = " + "[" * 10**4, "not valid TOML"),
+        ("classes = 3", f"classes = {10**400}", "classes must be at most 1000000"),
+        ("classes = 3", "classes = 3\nclasses = 3", "not valid TOML"),
+        ("classes = 3", "classes = 3\n__class__ = 3", r"unknown keys \['__class__'\]"),
     ],
 )
 def test_a_space_that_is_wrong_is_refused_naming_the_key(old, new, message):

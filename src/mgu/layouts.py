@@ -1,5 +1,6 @@
 """From a layout, the paper's five numbers, to the layers of a network with their shapes."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from math import inf
@@ -25,9 +26,9 @@ class Layout:
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> "Layout":
-        """Read the five numbers; raise InputError where one is missing or out of range."""
-        text = f"layout {list(numbers)}"
-        if len(numbers) != 5 or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
+        """Read the five numbers; raise InputError where one is missing, no number, or out of range."""
+        text = f"layout {str(numbers)[:200]}"
+        if not isinstance(numbers, list | tuple) or len(numbers) != 5 or not all(map(_is_number, numbers)):
             raise InputError(
                 f"{text}: five numbers are needed: nr_layers, nr_reductions, max_strides, min_layer_padding_same, "
                 "scale_filters"
@@ -93,6 +94,13 @@ def plan_layers(
         plans.append(LayerPlan(shape, output, kernel_size, stride, padding))
         shape = output
     return tuple(plans)
+
+
+def _is_number(value: object) -> bool:
+    """Is it a number that a float holds, or infinity?"""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) <= sys.float_info.max
+    return isinstance(value, float)
 
 
 def _filters(i: int, scale: float, start: int, most: int) -> int:

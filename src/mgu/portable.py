@@ -19,6 +19,7 @@ from safetensors.numpy import load, save
 
 from mgu.errors import InputError
 from mgu.files import write_whole
+from mgu.plain_json import read_finite_json
 from mgu.wiring import Chain
 
 FORMAT = 1
@@ -88,7 +89,7 @@ def _as_written(name: str, value: Array) -> Array:
 def _header(content: bytes) -> dict[str, Any]:
     """safetensors' header is JSON behind its length, an unsigned 64-bit integer."""
     length = int.from_bytes(content[:8], "little")
-    header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][_KEY])
+    header = read_finite_json(read_finite_json(content[8 : 8 + length])["__metadata__"][_KEY])
     return header if isinstance(header, dict) else {}
 
 

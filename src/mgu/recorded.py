@@ -1,12 +1,17 @@
 """Results read again from the JSON data that ``dataclasses.asdict`` makes of them.
 
-What is damaged raises ValueError, TypeError, KeyError or AttributeError.
+What is damaged, or does not go together, raises ValueError, TypeError, KeyError or AttributeError.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mgu.history import Answers, Decision, Energy, Epoch, Errors, Flops, Hardening, Result, Usage
+from mgu.typed import checked
+
+#: No cell of a confusion matrix counts more.
+MOST_SAMPLES = 2**40
 
 #: What entries of a result were called at first.
 _RENAMED = {f"{split}_acc": f"{split}_score" for split in ("train", "val", "test")}
@@ -16,17 +21,19 @@ def read_result(table: Mapping[str, Any]) -> Result:
     """A result."""
     table = _of_today(table)
     parts = {name: read(table[name]) for name, read in _PARTS.items() if table.get(name)}
-    return Result(**{**table, "history": tuple(map(read_epoch, table["history"])), **parts})
+    result = checked(Result(**{**table, "history": tuple(map(read_epoch, table["history"])), **parts}))
+    _check_together(result)
+    return result
 
 
 def read_epoch(table: Mapping[str, Any]) -> Epoch:
     """An epoch of a history."""
-    return Epoch(**_of_today(table))
+    return checked(Epoch(**_of_today(table)))
 
 
 def read_usage(table: Mapping[str, Any]) -> Usage:
     """What a run took of the machine."""
-    return Usage(**{**table, "energy": tuple(Energy(**entry) for entry in table["energy"])})
+    return checked(Usage(**{**table, "energy": tuple(Energy(**entry) for entry in table["energy"])}))
 
 
 def _of_today(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,6 +52,31 @@ def _answers(table: Mapping[str, Any]) -> Answers | Errors:
     if "r2" in table:
         return Errors(**table)
     return Answers(**{**table, "confusion": tuple(tuple(row) for row in table["confusion"])})
+
+
+def _check_together(result: Result) -> None:
+    """What reports take for granted."""
+    epochs = [epoch.epoch for epoch in result.history]
+    hard, answers = result.hardening, (result.test_answers, result.test_case_answers)
+    confusions = [known.confusion for known in answers if isinstance(known, Answers)]
+    faults = {
+        "it finished without a score or a best epoch": result.status == "finished"
+        and None in (result.train_score, result.val_score, result.best_epoch),
+        "its epochs are not 1, 2, ...": epochs != list(range(1, len(epochs) + 1)),
+        "its best epoch is not in its history": bool(epochs) and result.best_epoch not in (None, *epochs),
+        "its time is none": not all(0 <= s < math.inf for s in (result.tts_s, result.train_s, result.compile_s)),
+        "it was hardened after no epoch": hard is not None and not 1 <= hard.after_epoch <= len(hard.result.history),
+        "its confusion is no square of counts": not all(map(_counts_samples, confusions)),
+    }
+    if wrong := [fault for fault, is_wrong in faults.items() if is_wrong]:
+        raise ValueError("; ".join(wrong))
+
+
+def _counts_samples(confusion: Sequence[Sequence[int]]) -> bool:
+    """Has it as many columns as rows, and of samples more than none?"""
+    counts = [count for row in confusion for count in row]
+    is_square = all(len(row) == len(confusion) for row in confusion)
+    return is_square and sum(counts) > 0 and all(0 <= count <= MOST_SAMPLES for count in counts)
 
 
 _PARTS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {

@@ -1,14 +1,20 @@
 """Records and studies by hand."""
 
+import copy
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger import content, write
 from mgu.history import Answers, Decision, Energy, Epoch, Flops, Hardening, Result, Usage
 from mgu.layouts import Layout
+from mgu.report.page import write_report
 from mgu.spaces import Architecture, Cell
+from mgu.study.ledger import read_study
 from mgu.study.trial import ENDED, Record, StudyView, Trial
 
 LAYOUT = Layout.of([4, 2, 2, float("inf"), 2])
@@ -167,3 +173,48 @@ def metered_study(hardened_study: StudyView) -> StudyView:
     )
     data = {**hardened_study.settings["data"], "class_names": ["<cat>", "dog", "horse"]}
     return replace(hardened_study, settings={"data": data}, records=records)
+
+
+#: Markup for wherever a text may stand; what of it runs sets ``window.ran``, formulas count as code too.
+ATTACKS = (
+    "<script>window.ran=1</script>",
+    '"><img src=x onerror="window.ran=2">',
+    "'><svg onload='window.ran=3'>",
+    "</style></title></script></svg><iframe srcdoc='<script>parent.ran=4</script>'>",
+    "<!-- --><![CDATA[ ]]><a href=javascript:window.ran=5>",
+    "[a](javascript:window.ran=6) ![b](x) | `c` *d* <e@f.gh>",
+    "{{ 7 * 7 }} {% include 'page.css' %}",
+    "=HYPERLINK(1+1)",
+    "+1+cmd|' /C calc'!A0",
+    "@SUM(1)\r\n# heading",
+    "\x1b[2J\u202e\ud800 $x^{",
+)
+
+
+@pytest.fixture(scope="session")
+def hostile_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study whose ledger has one of the attacks wherever a text of its writer's choice may stand, with
+    its report."""
+    known = content()
+    attacks = itertools.cycle(ATTACKS)
+    data = known["study"]["settings"]["data"]
+    data |= {"name": next(attacks), "note": " ".join(ATTACKS), "class_names": list(ATTACKS[:2])}
+    known["study"]["settings"] |= {"other": {attack: [attack] for attack in ATTACKS}, ATTACKS[0]: ATTACKS[1]}
+    known["study"]["commands"] = list(ATTACKS)
+    for attack in ATTACKS:  # a message, a warning, an environment and a meter of each kind
+        for row in copy.deepcopy(known["trials"][1:3]):
+            row["trial"]["seed"] = len(known["trials"])
+            row["environment"] = {attack: next(attacks)}
+            row["result"] |= {"message": attack}
+            for epoch in row["result"]["history"]:
+                epoch["gates"] = {attack: {attack: 0.5}}
+            if hard := row["result"]["hardening"]:
+                hard |= {"warning": attack}
+                hard["decisions"][0] |= {"unit": attack, "gate": attack, "side": attack}
+                row["result"]["usage"] |= {"country": attack}
+                row["result"]["usage"]["energy"][0] |= {"part": attack, "meter": attack}
+            known["trials"].append(row)
+    folder = tmp_path_factory.mktemp("hostile")
+    write(folder, known)
+    write_report(read_study(folder), folder, ["random"])
+    return folder

@@ -186,3 +186,21 @@ def test_all_of_it_is_there_without_a_script(visit, report):
     assert without.locator("button").count() == 0
     assert without.locator("#models-table tbody tr").count() == with_script.locator("#models-table tbody tr").count()
     assert without.locator("#models-table thead th").first.inner_text() == "rank"
+
+
+def test_nothing_in_a_strangers_study_runs(browser, hostile_study):
+    """Also where the page's own policy is out of force, which alone would stop it."""
+    context = browser.new_context(bypass_csp=True)
+    try:
+        page = context.new_page()
+        page.goto((hostile_study / "report.html").as_uri(), wait_until="networkidle")
+        for button in page.locator("th button").all()[:3]:
+            button.click()
+        assert page.evaluate("window.ran") is None
+        assert page.evaluate("document.scripts.length") == 1
+        assert page.locator("iframe, [onerror], [onload], a[href^='javascript']").count() == 0
+        for name in ("cost", "history", "spending"):
+            page.goto((hostile_study / f"{name}.svg").as_uri())
+            assert page.evaluate("window.ran") is None
+    finally:
+        context.close()

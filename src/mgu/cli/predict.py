@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mgu.cli.options import HomePath, data_argument, device_option
+from mgu.cli.printing import shown
 from mgu.errors import InputError
 
 EXAMPLES = """
@@ -38,6 +39,7 @@ def predict(model: Path, data: str, out: Path | None, device: str) -> None:
     from mgu.model import predictions, read_model
     from mgu.model.answering import known_answers
     from mgu.model.words import metrics_words
+    from mgu.spreadsheet import inert
     from mgu.training import framework_of
 
     if out and out.resolve() == Path(data).expanduser().resolve():
@@ -45,19 +47,20 @@ def predict(model: Path, data: str, out: Path | None, device: str) -> None:
     found = read_model(model, framework_of("torch").device(device))
     answers = predictions(found, read_fresh(data, found.preprocessing))
     lines = io.StringIO()
-    csv.writer(lines, lineterminator="\n").writerows([answers.header, *answers.rows()])
+    rows = ([inert(cell) for cell in row] for row in (answers.header, *answers.rows()))
+    csv.writer(lines, lineterminator="\n").writerows(rows)
     if out:
         try:
-            write_whole(out, lines.getvalue().encode())
+            write_whole(out, lines.getvalue().encode("utf-8", "backslashreplace"))
         except OSError as error:
             raise InputError(f"{out} cannot be written: {error.strerror}") from error
         click.echo(f"{out}: {len(answers.fresh.names):,} {answers.fresh.kind}s")
     else:
-        click.echo(lines.getvalue(), nl=False)
+        click.echo(shown(lines.getvalue()), nl=False)
     truth = known_answers(found, answers)
     if truth:
         click.echo(f"Where the truth is known: {metrics_words(truth)}", err=not out)
     for fault in answers.fresh.faults:
-        click.echo(f"left out: {fault}", err=True)
+        click.echo(shown(f"left out: {fault}"), err=True)
     if answers.fresh.faults:
         click.get_current_context().exit(1)

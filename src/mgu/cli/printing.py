@@ -10,6 +10,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+#: What a terminal takes for a command rather than a letter.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+
+
+def shown(text: str) -> str:
+    """Text that somebody else may have written, for a terminal: what would move its cursor or change its colours, and
+    what UTF-8 has not, stands as \\x1b."""
+    return text.encode("utf-8", "backslashreplace").decode().translate(_CONTROLS)
+
 
 def print_rows(rows: list[dict[str, Any]], style: str, bold: Iterable[bool]) -> None:
     """Rows as a table, those of MGU ``bold`` in it, CSV or JSON on standard output."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mgu.cli.options import HomePath, names
+from mgu.cli.printing import shown
 
 
 @click.command(short_help="Write the report of a study again.")
@@ -27,4 +28,4 @@ def status(study: Path) -> None:
     from mgu.progress import standing
     from mgu.study.ledger import read_study
 
-    click.echo("\n".join(standing(read_study(study))))
+    click.echo(shown("\n".join(standing(read_study(study)))))

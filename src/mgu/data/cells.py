@@ -19,6 +19,9 @@ _DATES = ("datetime64", "datetime", "date", "time", "timedelta64", "timedelta", 
 #: Text that holds more different numbers than this is a column of numbers gone wrong, not of categories.
 MAX_NUMBER_WORDS = 20
 
+#: Text of more letters is no category, and no name of a column.
+MAX_LETTERS = 10_000
+
 #: 2024-01-31, 31.1.2024 or 1/31/24, with or without a time.
 _DATE = r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:.*)?"
 
@@ -100,6 +103,12 @@ def _check_text(column: "pd.Series[Any]", place: Place) -> None:
     import pandas as pd
 
     words = column.dropna().astype(str).drop_duplicates()
+    long = words.str.len() > MAX_LETTERS
+    if long.any():
+        raise InputError(
+            f"{place.text}: column {column.name!r} has a text of {len(words[long].iloc[0]):,} letters in "
+            f"{place.row(words.index[long][0])}; a category has at most {MAX_LETTERS:,}: shorten it, or drop the column"
+        )
     if len(words) and words.str.fullmatch(_DATE).all():
         raise _dates(column, place)
     is_number = pd.to_numeric(words, errors="coerce").notna()

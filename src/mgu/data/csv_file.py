@@ -1,6 +1,7 @@
 """A CSV file as a data frame."""
 
 import warnings
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from mgu.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: So many bytes are looked at in one piece.
+CHUNK = 2**24
 
 
 def read_csv(path: Path) -> "pd.DataFrame":
@@ -21,6 +25,7 @@ def read_csv(path: Path) -> "pd.DataFrame":
     try:
         # Warnings as errors, since pandas would drop what rows have beyond the header's fields.
         with warnings.catch_warnings(action="error"):
+            _check_bytes(path)
             names = _header(path)
             _check_separator(path, names)
             frame = _rows(path)
@@ -28,8 +33,8 @@ def read_csv(path: Path) -> "pd.DataFrame":
         raise
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: the file is empty, or its first line is; a header and rows are needed") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save the table as UTF-8 CSV") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: row {_not_utf8(path)} is not UTF-8 text; save the table as UTF-8 CSV") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise InputError(
             f"{path}: not a CSV table with as many fields in each row as in the header: {str(error).strip()}"
@@ -42,6 +47,30 @@ def read_csv(path: Path) -> "pd.DataFrame":
     if not len(frame):
         raise InputError(f"{path}: there are no rows below the header")
     return frame.set_axis(names, axis="columns")
+
+
+def _check_bytes(path: Path) -> None:
+    row = 1
+    with path.open("rb") as file:
+        if file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE):
+            raise InputError(f"{path}: it is UTF-16 text; save the table as UTF-8 CSV")
+        file.seek(0)
+        while chunk := file.read(CHUNK):
+            before, nul, _ = chunk.partition(b"\0")
+            row += before.count(b"\n")
+            if nul:
+                raise InputError(f"{path}: row {row} has a NUL, which no text has; save the table as UTF-8 CSV")
+
+
+def _not_utf8(path: Path) -> int:
+    """The first row that is not UTF-8."""
+    with path.open("rb") as file:
+        for row, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return row
+    return 1
 
 
 def _header(path: Path) -> list[str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mgu.data.loading import load_sets
@@ -18,6 +19,15 @@ TIMEOUT_S = 5
 def is_hub_id(name: str) -> bool:
     """Whether the name reads owner/name."""
     return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name, flags=re.ASCII) is not None
+
+
+def hub_folders() -> list[Path]:
+    """Where the Hub's files lie on this machine."""
+    from datasets import config
+    from huggingface_hub import constants
+
+    folders = (config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, constants.HF_HUB_CACHE)
+    return [Path(folder).expanduser().absolute() for folder in folders]
 
 
 def load_from_hub(name: str) -> Any:

@@ -3,16 +3,21 @@
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mgu.data.loading import check_inside
 from mgu.data.mapped import fits, new_images
 from mgu.data.places import Place
 from mgu.errors import InputError
+
+#: Formats whose files are programs, which Pillow has Ghostscript or Windows run.
+PROGRAMS = ("EPS", "WMF")
 
 Pixels = NDArray[np.uint8]
 
@@ -22,22 +27,26 @@ def decode_images(
     column: str,
     places: Mapping[str, Place],
     rows: Mapping[str, NDArray[np.int64]],
+    folders: Sequence[Path],
     size: tuple[int, int] | None = None,
-    folder: Path | None = None,
+    mapped: Path | None = None,
 ) -> dict[str, Pixels]:
     """The images in these rows of each ``datasets.Dataset``, (samples, channels, height, width) uint8.
 
     One channel where every image of every split is greyscale (16 bits are scaled to 8), else red, green and blue;
-    transparency is dropped. With a ``size`` (height, width), each is resized to it, whatever its proportions: bilinear,
-    over all the pixels that one pixel comes from. Where all of them do not fit in memory, the arrays are mapped files
-    in ``folder``. Raises InputError, naming the file or the row, for an image that cannot be read and, without a
-    ``size``, for one that differs in size; and where there is no room for a mapped file.
+    transparency is dropped, and so is all but the first frame of an animation. With a ``size`` (height, width), each is
+    resized to it, whatever its proportions: bilinear, over all the pixels that one pixel comes from. Where all of them
+    do not fit in memory, the arrays are files ``mapped`` in that folder.
+
+    Raises InputError, naming the file or the row, for an image that cannot be read, lies in none of the ``folders``, or
+    has more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``; without a ``size``, for one that differs in size; and where
+    there is no room for a mapped file.
     """
     count = sum(map(len, rows.values()))
 
     def new(role: str, image: tuple[int, ...]) -> Pixels:
         shape = (len(rows[role]), *image)
-        return np.empty(shape, np.uint8) if fits(count * math.prod(image)) else new_images(shape, folder)
+        return np.empty(shape, np.uint8) if fits(count * math.prod(image)) else new_images(shape, mapped)
 
     def widened(role: str, channels: int, filled: int) -> Pixels:
         array = arrays[role]
@@ -50,7 +59,7 @@ def decode_images(
     arrays: dict[str, Pixels] = {}
     first: tuple[str, Pixels] | None = None
     for role, samples in sets.items():
-        for i, (name, image) in enumerate(_images(samples, column, places[role], rows[role])):
+        for i, (name, image) in enumerate(_images(samples, column, places[role], rows[role], folders)):
             pixels = _resized(image, size) if size else image
             first = first or (name, pixels)
             if pixels.shape[1:] != first[1].shape[1:]:
@@ -86,7 +95,9 @@ def read_like(path: Path, shape: tuple[int, ...], size: tuple[int, int] | None =
     return pixels
 
 
-def _images(samples: Any, column: str, place: Place, rows: NDArray[np.int64]) -> Iterator[tuple[str, Pixels]]:
+def _images(
+    samples: Any, column: str, place: Place, rows: NDArray[np.int64], folders: Sequence[Path]
+) -> Iterator[tuple[str, Pixels]]:
     import datasets
 
     feature = datasets.Image(mode=samples.features[column].mode)
@@ -94,8 +105,10 @@ def _images(samples: Any, column: str, place: Place, rows: NDArray[np.int64]) ->
     cells = (cell for batch in encoded.iter(batch_size=32) for cell in batch[column])
     for i, cell in zip(rows.tolist(), cells, strict=True):
         name = _name(cell, place, i)
-        if cell is None:
+        if cell is None or cell["bytes"] is None is cell["path"]:
             raise InputError(f"{name}: the image is missing; drop the row")
+        if cell["bytes"] is None:
+            check_inside(cell["path"], folders, f"{place.text}, {place.row(i)}")
         yield name, _read(cell, feature, name)
 
 
@@ -109,14 +122,19 @@ def _name(cell: Any, place: Place, i: int) -> str:
 def _read(cell: Any, feature: Any, name: str) -> Pixels:
     """One image as (channels, height, width), upright."""
     from PIL import UnidentifiedImageError
+    from PIL.Image import DecompressionBombWarning
 
     if cell["bytes"] is None and not os.path.exists(cell["path"]):
         raise InputError(f"{name}: there is no such image, though the metadata names it; add the file or drop its row")
     try:
         with warnings.catch_warnings(action="ignore"):
+            # Pillow's own limit of pixels, at which it warns, and at twice of which it raises.
+            warnings.simplefilter("error", DecompressionBombWarning)
             if cell["bytes"] is None and os.path.isfile(cell["path"]):
                 # Pillow leaves a file open that it fails to decode.
                 cell = {"path": cell["path"], "bytes": Path(cell["path"]).read_bytes()}
+            if cell["bytes"] is not None:
+                _check_format(cell["bytes"])
             return _greyscale_or_rgb(feature.decode_example(cell))
     except MemoryError:
         raise
@@ -124,6 +142,14 @@ def _read(cell: Any, feature: Any, name: str) -> Pixels:
         raise InputError(f"{name}: not a readable image (of no format that is known); replace or remove it") from None
     except Exception as error:  # Pillow's readers raise errors of every kind for a damaged file
         raise InputError(f"{name}: not a readable image ({error}); replace or remove it") from None
+
+
+def _check_format(content: bytes) -> None:
+    from PIL import Image
+
+    with Image.open(BytesIO(content)) as image:
+        if image.format in PROGRAMS:
+            raise ValueError(f"{image.format} is drawn by running it: save it as PNG")
 
 
 def _greyscale_or_rgb(image: Any) -> Pixels:

@@ -11,7 +11,7 @@ from mgu.data.arrays import Decoded
 from mgu.data.bundled import BUNDLED, load_bundled
 from mgu.data.csv_file import read_csv
 from mgu.data.decoding import decode
-from mgu.data.hub import HUB_NAMES, is_hub_id, load_from_hub
+from mgu.data.hub import HUB_NAMES, hub_folders, is_hub_id, load_from_hub
 from mgu.data.loading import load_sets, quiet
 from mgu.data.places import sheet
 from mgu.data.query import Query
@@ -42,9 +42,9 @@ def _read_hub(name: str, query: Query) -> Decoded | Table:
         sets = load_from_hub(name)
         files = [Path(file["filename"]) for split in sets.cache_files.values() for file in split]
         if not files:
-            return decode(sets, name, query)
+            return decode(sets, name, query, hub_folders())
         key = cache.key(Path(os.path.commonpath([file.parent for file in files])), files, query)
-        return cache.cached(key, lambda folder: decode(sets, name, query, folder))
+        return cache.cached(key, lambda mapped: decode(sets, name, query, hub_folders(), mapped))
 
 
 def _read_folder(path: Path, query: Query) -> Decoded | Table:
@@ -60,10 +60,11 @@ def _read_files(
     if set("*?[") & set(f"{base.resolve()}{source}"):
         raise InputError(f"{source}: datasets reads * ? and [ in a path as wildcards; rename the folder or file")
 
-    def decode_anew(folder: Path | None) -> Decoded | Table:
+    def decode_anew(mapped: Path | None) -> Decoded | Table:
         # Its own copy would stay for good in the cache of ``datasets``; ours is kept instead.
         with cache.scratch() as theirs, quiet():
-            return decode(load_sets(loader, source, cache_dir=str(theirs), **options), source, query, folder)
+            sets = load_sets(loader, source, base.resolve(), cache_dir=str(theirs), **options)
+            return decode(sets, source, query, [base.resolve()], mapped)
 
     return cache.cached(cache.key(base, files, query), decode_anew)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mgu.data.arrays import Floats, Groups, Part, Split, Target
-from mgu.data.cells import kind
+from mgu.data.cells import MAX_LETTERS, kind
 from mgu.data.columns import chosen_columns
 from mgu.data.features import Cells, TableFeatures, read_cells
 from mgu.data.learning import learn_features
@@ -94,6 +94,11 @@ def _check_header(names: Sequence[str], place: Place) -> None:
     if not names:
         raise InputError(f"{place.text}: there is no column beside the target; at least one feature is needed")
     for i, name in enumerate(names):
+        if len(name) > MAX_LETTERS:
+            raise InputError(
+                f"{place.text}: the name of feature column {i + 1} has {len(name):,} letters, and {MAX_LETTERS:,} are "
+                f"allowed ({name[:40]!r}...); rename it"
+            )
         # What a saved pandas index becomes. In a file sorted by class it would give the answer away.
         if not name or name.startswith(("Unnamed: ", "__index_level_")):
             raise InputError(

@@ -22,6 +22,7 @@ from mgu.report.spending_plot import spending_figure
 from mgu.report.summary import Summary
 from mgu.report.tables import summarise
 from mgu.report.trial_table import columns, trial_rows
+from mgu.spreadsheet import inert
 from mgu.study.trial import Record, StudyView
 
 _MISSED = ("diverged", "failed")
@@ -134,5 +135,5 @@ def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: inert(cell) for name, cell in row.items()} for row in rows)
     return text.getvalue()

@@ -13,6 +13,9 @@ from markupsafe import Markup
 #: What Markdown may read as markup inside a line: a link's "](", an underscore that is not inside a word, and the rest.
 _MARKUP = re.compile(r"\](?=\()|(?<![^\W_])_|_(?![^\W_])|[\\`*|~]")
 
+#: What a terminal that shows the page takes for a command.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 
 def render(name: str, content: Mapping[str, Any]) -> str:
     """The template of that name in ``templates``, filled in."""
@@ -37,5 +40,5 @@ def _environment() -> Environment:
 
 def _markdown(value: object) -> str:
     """Text for one line or table cell of Markdown, none of which is read as markup."""
-    text = escape(" ".join(str(value).split()), quote=False)
+    text = escape(" ".join(_CONTROLS.sub(" ", str(value)).split()), quote=False)
     return _MARKUP.sub(r"\\\g<0>", text)

@@ -5,7 +5,6 @@ and a picture is for an ``<img>``, where no script in it runs and nothing is fet
 """
 
 import base64
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from html import unescape
 from pathlib import Path, PurePath
 
 from mgu.diagnosis import Alarm
+from mgu.plain_json import read_json
 from mgu.study.runner import trial_folder
 from mgu.study.trial import Record
 
@@ -94,9 +94,9 @@ def _picture(study: Path, path: PurePath, caption: str) -> Picture | None:
 
 def _alarms(study: Path, path: PurePath) -> tuple[Alarm, ...] | None:
     try:
-        alarms = json.loads(_content(study, path) or b"")["alarms"]
+        alarms = read_json(_content(study, path) or b"")["alarms"]
         return tuple(Alarm(*(str(alarm[part]) for part in ("kind", "message", "advice"))) for alarm in alarms)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

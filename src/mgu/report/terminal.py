@@ -64,4 +64,4 @@ def _text(text: str, console: Console) -> Text:
     if not console.encoding.startswith("utf"):
         text = text.translate({ord("◀"): "<-", ord("±"): "+-", ord("²"): "2"})
         text = text.encode(console.encoding, "replace").decode(console.encoding)
-    return Text(text)
+    return Text("".join(letter if letter.isprintable() else " " for letter in text))

@@ -129,10 +129,10 @@ def parse_space(text: str, source: str) -> SearchSpace:
         table = tomllib.loads(text)
         _check_keys(table)
         return SearchSpace(**{key: _READERS[key](key, value) for key, value in table.items()})
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"space {source}: not valid TOML: {error}") from None
     except InputError as error:
         raise InputError(f"space {source}: {error}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, and lists in lists in lists
+        raise InputError(f"space {source}: not valid TOML: {error}") from None
 
 
 def _check_keys(table: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from mgu.errors import InputError
 from mgu.torch.graph import PlainModule
 from mgu.torch.plain import INPUT, Layer, Network, Value
+from mgu.torch.trying import Trying
 from mgu.torch.vocabulary import DTYPES, FUNCTIONS, OPERATORS
 
 #: By how much two ways to run one network may differ, relative to the largest absolute value that it gives.
@@ -27,7 +28,7 @@ def build(network: Network, weights: Mapping[str, Tensor], input_shape: tuple[in
     with torch.device("meta"):
         module: fx.GraphModule = attempt("the network cannot be built", _module, network, dtype)
         x = attempt("the input shape", torch.empty, (2, *input_shape), dtype=dtype)
-        attempt("the network does not run", module, x)
+        attempt("the network does not run", Trying(module).run, x)
     attempt("the weights are others", module.load_state_dict, dict(weights), strict=True, assign=True)
     return module
 

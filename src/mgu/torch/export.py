@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mgu.errors import InputError
 from mgu.files import write_whole
+from mgu.plain_json import read_finite_json
 from mgu.torch.build import agree, as_shape, attempt, build, check_classes, dtype_of
 from mgu.torch.plain import Network
 from mgu.torch.source import source
@@ -113,7 +114,7 @@ def _check_rebuilt(model: nn.Module, rebuilt: nn.Module, shape: tuple[int, ...],
 def _plain(card: Mapping[str, Any]) -> dict[str, Any]:
     """The card as it will be read back."""
     try:
-        return dict(json.loads(json.dumps(dict(card), allow_nan=False)))
+        return dict(read_finite_json(json.dumps(dict(card), allow_nan=False)))
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"the card must be a mapping of plain JSON data with finite numbers: {error}") from error
 
@@ -131,7 +132,7 @@ def _read(folder: Path) -> tuple[Card, Any]:
     """The card, and the network as data."""
     path = folder / DESCRIPTION
     try:
-        content = json.loads(_bytes(path))
+        content = read_finite_json(_bytes(path))
         checksum, version = content.pop("checksum"), content.pop("format")
         if version != FORMAT:
             raise InputError(f"{path} has format {version!r}; this version of mgu reads {FORMAT}")

@@ -15,6 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from mgu.files import write_whole
+from mgu.plain_json import read_json
 
 #: checkpoint-NUMBER-SHA256.safetensors
 NAME = re.compile(r"checkpoint-(\d{6})-([0-9a-f]{64})\.safetensors")
@@ -111,13 +112,13 @@ class Checkpoints:
         """None for what is no checkpoint, or one of something else."""
         try:
             length = int.from_bytes(content[:8], "little")
-            facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][FACTS])
+            facts = read_json(read_json(content[8 : 8 + length])["__metadata__"][FACTS])
             grouped: dict[str, dict[str, Tensor]] = {}
             for flat, tensor in load(content).items():
                 group, _, name = flat.partition("/")
                 grouped.setdefault(group, {})[name] = tensor
             return Checkpoint(facts, grouped) if facts.pop("of") == self.of else None
-        except (SafetensorError, ValueError, KeyError, TypeError):
+        except (SafetensorError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
 

@@ -98,16 +98,18 @@ class KerasLearner:
         return {str(i): torch.from_numpy(np.array(value)) for i, value in enumerate(self.network.get_weights())}
 
     def restore(self, weights: Weights) -> None:
-        self.network.set_weights([value.numpy() for value in weights.values()])
+        self.network.set_weights([weights[str(i)].numpy() for i in range(len(weights))])
 
     def state(self) -> Weights:
         variables = {str(i): torch.from_numpy(np.array(v.numpy())) for i, v in enumerate(self._variables)}
-        return {**variables, "order": self.batches.order.get_state()}
+        # Dropout draws from torch's own random numbers where Keras runs on torch.
+        return {**variables, "order": self.batches.order.get_state(), "random": torch.get_rng_state()}
 
     def resume(self, state: Weights) -> None:
         for i, variable in enumerate(self._variables):
             variable.assign(state[str(i)].numpy())
         self.batches.order.set_state(state["order"])
+        torch.set_rng_state(state["random"])
 
     def copied(self, weights: Weights) -> "KerasLearner":
         network = keras.models.clone_model(self.network)

@@ -33,11 +33,11 @@ class Samples:
 
     def spread(self, most: int) -> "Samples":
         """At most so many samples, evenly spaced: a data set may be in the order of its classes."""
-        return self._part(slice(None, None, -(-len(self) // most)))
+        return self.part(slice(None, None, -(-len(self) // most)))
 
     def first(self, most: int) -> "Samples":
         """At most so many samples, from the first on."""
-        return self._part(slice(most))
+        return self.part(slice(most))
 
     def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches in the samples' own order."""
@@ -53,7 +53,8 @@ class Samples:
         first = self.x[:1]
         return first.new_empty(len(self), *first.shape[1:], device="meta")
 
-    def _part(self, part: slice) -> "Samples":
+    def part(self, part: slice) -> "Samples":
+        """Those of a slice."""
         return Samples(self.x[part], self.y[part], None if self.groups is None else self.groups[part])
 
 
