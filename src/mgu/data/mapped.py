@@ -67,11 +67,12 @@ class Mapped:
     @cached_property
     def _file(self) -> "np.memmap[Any, np.dtype[Any]]":
         try:
-            return open_memmap(self.path, mode="r")
+            file: np.memmap[Any, np.dtype[Any]] = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{self.path}: the decoded images cannot be read ({error}); the same command decodes them again"
             ) from None
+        return file
 
 
 def fits(size: int) -> bool:

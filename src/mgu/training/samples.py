@@ -55,7 +55,8 @@ class Samples:
 
     def part(self, part: slice) -> "Samples":
         """Those of a slice."""
-        return Samples(self.x[part], self.y[part], None if self.groups is None else self.groups[part])
+        x = self.x.part(part) if isinstance(self.x, Streamed) else self.x[part]
+        return Samples(x, self.y[part], None if self.groups is None else self.groups[part])
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +18,10 @@ class Streamed:
 
     images: Mapped
     made: Callable[[NDArray[Any]], Tensor]
+
+    def part(self, part: slice) -> "Streamed":
+        """Those of a slice; nothing is read."""
+        return Streamed(self.images.take(np.arange(len(self.images))[part]), self.made)
 
     def __getitem__(self, rows: slice | Tensor) -> Tensor:
         return self.made(self.images[rows if isinstance(rows, slice) else rows.cpu().numpy()])
