@@ -42,7 +42,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_gives_the_same_bit
     going_on = Stopping(tmp_path)
     same(outcome(fit(PLAIN, small_data(), RECIPE, seed=3, keeper=going_on), arrays), expected)
     assert going_on.written == 3  # after epochs 4 to 6
-    assert last.with_name(f"corrupt-{last.name}").exists()
+    assert last.with_name(f"unusable-{last.name}").exists()
 
 
 def test_its_clocks_go_on(tmp_path):

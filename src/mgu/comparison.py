@@ -27,8 +27,6 @@ from mgu.workplaces import Workplace
 
 #: On this machine, one trial after the other: nothing then disturbs their clocks.
 HERE = Workplace()
-#: A trial of which nothing is heard for so many seconds is taken for hanging.
-STALL_S = 3600.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,7 +115,6 @@ class Comparison:
         command: str | None = None,
         searches: Sequence[str] = (),
         budget: Budget = NO_LIMIT,
-        stall_s: float = STALL_S,
         place: Workplace = HERE,
     ) -> StudyView:
         """Train what is not yet done of the trials in the study in ``folder``, write the report there, and return the
@@ -126,17 +123,19 @@ class Comparison:
         The report says what the ``searches``, names of ``mgu.rivals.STRATEGIES``, would have cost. No trial is begun
         once the ``budget`` is spent; the listener is told.
         Each trial is trained in a process of its own at the ``place``, and goes on from its last checkpoint where that
-        died or was stopped; one of which nothing is heard for ``stall_s`` seconds, an epoch's end or a checkpoint, has
-        failed.
+        died or was stopped; one of which nothing is heard for the place's ``stall_s`` seconds has failed.
         Each trial has a folder with its weights; of the plain ones only the most accurate so far keeps them. When
-        stopped early, by Ctrl-C too, the report is of what is done. Raises InputError where the folder cannot be used
-        for this study, where the report cannot be written, and for a budget of energy where no meter tells of any.
+        stopped early, by Ctrl-C too, the report is of what is done, without the searches, which take long.
+
+        Raises InputError where the folder cannot be used for this study, where the report cannot be written, and for a
+        budget of energy where no meter tells of any.
         """
         if budget.energy_kwh is not None:
             self._check_meter(place)
         settings = self.settings()
-        common = Common(self.data, self.recipe, self.unit, self.device, self.country, self.framework)
-        at_work = place.open(common, self.device, self.framework, stall_s)  # before the folder is touched
+        threads = torch.get_num_threads() if place.on == "local" else None
+        common = Common(self.data, self.recipe, self.unit, self.device, self.country, self.framework, threads)
+        at_work = place.open(common, self.device, self.framework)  # before the folder is touched
         with Ledger.open(folder, settings, command) as ledger:
             keys = ledger.add(trials, settings)
             dropped: set[Trial] = set()
@@ -145,16 +144,21 @@ class Comparison:
                 drop_weights(folder, ledger.records(), dropped)
                 return TrialJob(trial, trial.key(settings))
 
-            try:
-                with at_work as workers:
-                    spent = run(ledger, keys, job_of, workers, listener, budget)
-                if spent:
-                    listener.stopped(spent)
-            finally:
+            def conclude(searches: Sequence[str]) -> StudyView:
                 view = ledger.view()
                 drop_weights(folder, view.records, dropped)
                 write_study_report(view, folder, searches)
-        return view
+                return view
+
+            try:
+                with at_work as workers:
+                    spent = run(ledger, keys, job_of, workers, listener, budget)
+            except BaseException:
+                conclude(())
+                raise
+            if spent:
+                listener.stopped(spent)
+            return conclude(searches)
 
     def _check_meter(self, place: Workplace) -> None:
         if not place.alone:

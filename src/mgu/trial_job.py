@@ -15,11 +15,11 @@ from mgu.history import Result
 from mgu.measure import Meter
 from mgu.recipe import Recipe
 from mgu.saving import save_trial
-from mgu.study.runner import Trained
+from mgu.study.runner import CHECKPOINTS, Trained
 from mgu.study.trial import Estimator, Trial
 from mgu.study.workers import Kept, Place
 from mgu.training import fit, fit_estimator
-from mgu.training.checkpoints import APART_S, SHARE, Checkpoint, Checkpoints
+from mgu.training.checkpoints import APART_S, SHARE, Checkpoint, Checkpoints, UnkeptError
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Common:
     device: str
     country: str | None
     framework: str
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class TrialJob:
 
     def __call__(self, common: Common, place: Place) -> Trained:
         """What the trial gives. Raises InputError where its state cannot be kept, and what the training raises."""
-        keeper = Telling(place.folder / "checkpoints", self.key, place.tell)
+        if common.threads:
+            torch.set_num_threads(common.threads)
+        keeper = Telling(place.folder / CHECKPOINTS, self.key, place.tell)
         try:
             result, save = self._trained(common, place, keeper)
         except UnkeptError as error:  # no fault of the trial
@@ -54,7 +57,6 @@ class TrialJob:
             save(place.folder)
         except Exception as error:
             return Trained(result, error)
-        keeper.clear()
         return Trained(result)
 
     def _trained(self, common: Common, place: Place, keeper: Checkpoints) -> tuple[Result, Callable[[Path], None]]:
@@ -78,10 +80,6 @@ class TrialJob:
         return fitted.result, partial(save_trial, fitted, common.data)
 
 
-class UnkeptError(OSError):
-    """A checkpoint could not be written."""
-
-
 class Telling(Checkpoints):
     """Checkpoints that tell of each that is found or written. Where they must be sent to the one who is told, that is
     part of the time that writing takes."""
@@ -102,10 +100,7 @@ class Telling(Checkpoints):
 
         made: list[Checkpoint] = []
         begun = time.monotonic()
-        try:
-            super().keep(told)
-        except OSError as error:
-            raise UnkeptError(f"{self.folder}: the trial's state cannot be kept ({error.strerror or error})") from error
+        super().keep(told)
         if made:
             self.tell(Kept(made[0].facts["elapsed_s"]))
             ended = time.monotonic()

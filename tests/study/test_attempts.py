@@ -7,6 +7,7 @@ from collections import deque
 import pytest
 
 import deeds
+from mgu.history import Epoch
 from mgu.progress import Silent
 from mgu.study.ledger import Ledger
 from mgu.study.processes import Processes
@@ -88,3 +89,25 @@ def test_what_was_kept_of_an_attempt_is_not_lost(tmp_path):
     attempts = [[Kept(0.0), Kept(100.0), DEATH], [Kept(100.0), DONE], [Kept(0.0), DONE]]
     first, _ = run_with(tmp_path, lambda trial: None, Scripted(*attempts))
     assert first.lost_s < 1  # of the first attempt, which took no time here
+
+
+def test_what_an_attempt_cost_that_was_stopped_is_on_record(tmp_path):
+    class Interrupted(Scripted):
+        def next(self):
+            if len(self.told) == 0:
+                raise KeyboardInterrupt
+            return super().next()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_with(tmp_path, lambda trial: None, Interrupted([Kept(100.0)]))
+    first, _ = run_with(tmp_path, lambda trial: None, Scripted([DONE], [DONE]))
+    assert first.lost_s == pytest.approx(100.0, abs=5.0)  # it was not gone on with
+
+
+def test_of_many_epochs_few_wait_for_the_disk(tmp_path, monkeypatch):
+    written = []
+    progress = Ledger.progress
+    monkeypatch.setattr(Ledger, "progress", lambda *given: (written.append(given), progress(*given)))
+    told = [Epoch(number, 0.5, 0.5, 0.5, 0.5, 0.001 * number) for number in range(1, 1000)]
+    run_with(tmp_path, lambda trial: None, Scripted([*told, DONE], [DONE]))
+    assert len(written) < 20  # one a second

@@ -74,16 +74,17 @@ def test_trials_in_order_and_none_twice(tmp_path):
         assert (trial_folder(tmp_path, trial) / "weights").read_text() == trial.model_name
 
 
-def test_files_that_cannot_be_written_stop_the_study_with_the_result_kept(tmp_path):
+def test_files_that_cannot_be_written_stop_the_study_before_the_trial_counts_as_done(tmp_path):
     in_the_way = trial_folder(tmp_path, TRIALS[0])
     in_the_way.parent.mkdir(parents=True)
     in_the_way.write_text("a file")
-    with pytest.raises(InputError, match=r"the trial's files cannot be written .*what is on record is kept"):
+    with pytest.raises(InputError, match=r"the trial's files cannot be written .*make room"):
         run_with(tmp_path, succeed)
     in_the_way.unlink()
     events, records = run_with(tmp_path, succeed)
-    assert events[0] == "2/2 A_MGU_001 began"
-    assert [(record.result, record.attempts) for record in records] == [(RESULT, 1), (RESULT, 1)]
+    assert events[0] == "1/2 A_001 began"
+    assert [(record.result, record.attempts) for record in records] == [(RESULT, 2), (RESULT, 1)]
+    assert (in_the_way / "weights").exists()
 
 
 def test_files_that_cannot_be_made_are_told_of_and_the_next_trial_goes_on(tmp_path):

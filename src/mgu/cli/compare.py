@@ -22,7 +22,7 @@ from mgu.cli.options import (
 from mgu.cli.printing import print_rows
 from mgu.recipe import Recipe
 
-_PLACE = ("on", "workers", "cpus_per_trial", "gpus_per_trial")
+_PLACE = ("on", "workers", "cpus_per_trial", "gpus_per_trial", "stall_after")
 
 
 @click.command(short_help="Train one MGU network and the whole grid of plain ones.")
@@ -73,9 +73,16 @@ _PLACE = ("on", "workers", "cpus_per_trial", "gpus_per_trial")
     "of them.  [default: 1; on Ray, as many as there is room for]",
 )
 @click.option(
-    "--cpus-per-trial", default=1, show_default=True, type=click.IntRange(1), help="On Ray: cores and threads."
+    "--cpus-per-trial", type=click.IntRange(1), help="On Ray: cores, and threads, of each trial.  [default: 1]"
 )
-@click.option("--gpus-per-trial", default=1.0, show_default=True, help="On Ray: GPUs, or a share of one.")
+@click.option("--gpus-per-trial", type=float, help="On Ray: GPUs of each trial, or a share of one.  [default: 1]")
+@click.option(
+    "--stall-after",
+    default=60.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="Take a trial for hanging once so long no epoch has ended.",
+)
 @tensorboard_option
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @quiet_option

@@ -57,8 +57,9 @@ def compare(
     tensorboard: str | Path | None = None,
     on: str = "local",
     workers: int | None = None,
-    cpus_per_trial: int = 1,
-    gpus_per_trial: float = 1.0,
+    cpus_per_trial: int | None = None,
+    gpus_per_trial: float | None = None,
+    stall_after: float = Workplace.stall_s / 60,
     verbose: bool = True,
     command: str | None = None,
     **options: Any,
@@ -68,14 +69,14 @@ def compare(
 
     ``options`` are those of ``plan``, and so of ``fit``. No trial is begun once a budget, in hours or kWh, is spent.
     ``tensorboard`` is a folder to write the training to, epoch by epoch, a run a trial. So many ``workers`` train a
-    trial each at once, ``on`` this machine ("local") or a Ray cluster ("ray"); see ``mgu.workplaces.Workplace``. Unless
-    it is not ``verbose``, how far the study is is shown meanwhile, and at the end its table. ``command`` is kept in the
-    ledger.
+    trial each at once, ``on`` this machine ("local") or a Ray cluster ("ray"); see ``mgu.workplaces.Workplace``. A
+    trial of which nothing was heard for ``stall_after`` minutes has failed. Unless it is not ``verbose``, how far the
+    study is is shown meanwhile, and at the end its table. ``command`` is kept in the ledger.
 
     Raises InputError for data and options that do not fit, and where the folder cannot be used for this study.
     """
     budget = Budget(time_budget, energy_budget)
-    place = Workplace(on, workers, cpus_per_trial, gpus_per_trial)
+    place = Workplace(on, workers, cpus_per_trial, gpus_per_trial, 60 * stall_after)
     if tensorboard:
         summary_writer()  # before the data is read, which may take long
     planned = plan(data, **options)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mgu.study.workers import ENDS, Began, Death, Job, Place, failure, outcome, stall
+from mgu.study.workers import ENDS, Began, Death, Job, Place, Stall, failure, outcome, stall
 
 #: What the processes have imported before they are asked for anything, where they are forked from one that has. What is
 #: not installed is left out.
@@ -33,6 +33,10 @@ PRELOADED = [
 ]
 
 
+#: Seconds that a process has to end after its last word.
+LEAVE_S = 5.0
+
+
 @dataclass(frozen=True)
 class _Running:
     """A process under way; ``until`` is when it is taken for hanging, of the monotonic clock."""
@@ -45,9 +49,9 @@ class _Running:
 class Processes:
     """As many processes at once as there are ``slots``, one a job.
 
-    A process ends with its job, with the ``with`` block, and with this process, also by SIGKILL. Where the system can
-    fork, it is forked from a process that has imported PyTorch and done nothing else, so it is there at once. The job,
-    what it has in ``common`` with the others, and its answer are pickled. One of which nothing was heard for
+    A process ends with its job, with the ``with`` block, and with this process, also by SIGKILL. On Linux it is forked
+    from a process that has imported PyTorch and done nothing else, so it is there at once; elsewhere it is spawned. The
+    job, what it has in ``common`` with the others, and its answer are pickled. One of which nothing was heard for
     ``stall_s`` seconds is killed. ``environment`` and ``shared`` are what all jobs are told to have begun in, see
     ``Began`` and ``Place``.
     """
@@ -73,7 +77,7 @@ class Processes:
         process = context.Process(target=_work, args=work, daemon=True)  # type: ignore[attr-defined]
         self._running[ours] = _Running(key, process, time.monotonic() + self.stall_s)
         try:
-            with _main_hidden():
+            with _main_hidden(), _undisturbed():
                 process.start()
         except (OSError, EOFError) as error:  # what it would be forked from has just died
             del self._running[ours]
@@ -118,7 +122,10 @@ class Processes:
             self._running[ours] = replace(running, until=time.monotonic() + self.stall_s)
 
     def _end(self, ours: Connection, message: Any) -> None:
-        self._told.append((self._running[ours].key, message))
+        running = self._running[ours]
+        self._told.append((running.key, message))
+        if not isinstance(message, Stall):
+            running.process.join(LEAVE_S)
         self._stop(ours)
 
     def _stop(self, ours: Connection) -> None:
@@ -133,7 +140,8 @@ def _death(code: int) -> str:
     if code == -signal.SIGKILL:
         return "its process was killed (SIGKILL); the system does so where memory runs out"
     if code < 0:
-        return f"its process died of {signal.Signals(-code).name}"
+        named = {number.value: number.name for number in signal.Signals}
+        return f"its process died of {named.get(-code, f'signal {-code}')}"
     return f"its process ended with exit code {code}"
 
 
@@ -161,11 +169,25 @@ def _end_with_the_driver(theirs: Connection) -> None:
 
 
 def _context() -> BaseContext:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if sys.platform != "linux":  # where libraries of the system do not bear a fork
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """What is started here is not reached by Ctrl-C, not even before it can ask for that; this process is, a little
+    later."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

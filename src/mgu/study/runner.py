@@ -1,9 +1,10 @@
 """Train the trials of a study that are not yet done, as many at once as there are workers, whatever becomes of each."""
 
-import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +29,10 @@ class Trained:
 NO_LIMIT = Budget()
 #: An attempt whose process died is followed by another, but for so many deaths in a row with nothing kept between.
 DEATHS = 3
+#: The folder in a trial's own where its state is kept until its result is on record.
+CHECKPOINTS = "checkpoints"
+#: Seconds between two entries of how long an attempt has run, at least: each waits for the disk.
+APART_S = 1.0
 
 
 class Listener(Protocol):
@@ -62,9 +67,26 @@ def run(
     What keeps a trial's files from being made is added to its result's message. Raises InputError, which ends the
     study, where the ledger or a file cannot be written.
     """
+    under_way: dict[str, _Attempts] = {}
+    try:
+        return _run(ledger, keys, job_of, workers, listener, budget, under_way)
+    finally:
+        with suppress(InputError):  # which may be why it ends
+            for attempts in under_way.values():
+                attempts.stopped()
+
+
+def _run(
+    ledger: Ledger,
+    keys: Sequence[str],
+    job_of: Callable[[Trial], Job],
+    workers: Workers,
+    listener: Listener,
+    budget: Budget,
+    under_way: "dict[str, _Attempts]",
+) -> str:
     known = [(index, key, ledger.record(key)) for index, key in enumerate(keys, 1)]
     waiting = deque(entry for entry in known if entry[2].status not in ("finished", "diverged"))
-    under_way: dict[str, _Attempts] = {}
     spent = ""
     while waiting or under_way:
         while waiting and len(under_way) < workers.slots:
@@ -88,7 +110,7 @@ def run(
 def trial_folder(study: Path, trial: Trial) -> Path:
     """Where a trial keeps its files. Raises InputError where that is a link, which may lead out of the study."""
     folder = study / "trials" / f"{trial.model_name}-seed{trial.seed}"
-    if os.path.islink(folder) or os.path.islink(folder.parent):
+    if any(path.is_symlink() for path in (folder.parent, folder, folder / CHECKPOINTS)):
         raise InputError(f"{folder} is a link, or in one; a study's files are in its own folder: put them there")
     return folder
 
@@ -106,6 +128,7 @@ class _Attempts:
     def start(self) -> None:
         """Have the next attempt made."""
         self.begun: float | None = None
+        self.written_at = time.monotonic()
         self.kept_s: float | None = None
         self.workers.start(self.key, self.job, trial_folder(self.ledger.folder, self.trial))
 
@@ -119,7 +142,7 @@ class _Attempts:
             self.begun = time.perf_counter()
         match message:
             case Epoch():
-                self.ledger.progress(self.key, self._elapsed_s)
+                self._progress()
                 self.listener.epoch_ended(self.trial, message)
             case Kept(seconds):
                 self._keep(seconds)
@@ -134,6 +157,16 @@ class _Attempts:
             case Death(text):
                 return self._died(text)
         return None
+
+    def stopped(self) -> None:
+        """Enter how long the attempt under way has run."""
+        if self.begun is not None:
+            self.ledger.progress(self.key, self._elapsed_s)
+
+    def _progress(self) -> None:
+        if time.monotonic() >= self.written_at + APART_S:
+            self.ledger.progress(self.key, self._elapsed_s)
+            self.written_at = time.monotonic()
 
     def _keep(self, seconds: float) -> None:
         if self.kept_s is None:
@@ -162,16 +195,18 @@ class _Attempts:
 
 
 def _record(ledger: Ledger, key: str, trial: Trial, trained: Trained, told: Any) -> None:
-    """Record a trial's result, and have its files where they belong."""
-    ledger.end(key, trained.result)
+    """Have a trial's files where they belong, record its result, and only then delete what it could go on from."""
     if isinstance(trained.unsaved, OSError):
         raise _unwritable(ledger.folder, trial, trained.unsaved)
     if isinstance(told, Answer):
         _mirror(told.files, ledger.folder, trial)
+    result = trained.result
     if trained.unsaved:
         unsaved = _without(f"{type(trained.unsaved).__name__}: {trained.unsaved}", ledger.folder)
-        message = "; ".join(filter(None, (trained.result.message, f"not saved: {unsaved}")))
-        ledger.end(key, replace(trained.result, message=message))
+        result = replace(result, message="; ".join(filter(None, (result.message, f"not saved: {unsaved}"))))
+    ledger.end(key, result)
+    if result.status != "failed":
+        shutil.rmtree(trial_folder(ledger.folder, trial) / CHECKPOINTS, ignore_errors=True)
 
 
 def _mirror(files: Changes, study: Path, trial: Trial) -> None:
@@ -183,8 +218,8 @@ def _mirror(files: Changes, study: Path, trial: Trial) -> None:
 
 def _unwritable(study: Path, trial: Trial, error: OSError) -> InputError:
     return InputError(
-        f"{trial_folder(study, trial)}: the trial's files cannot be written ({error.strerror or error}); what is on "
-        "record is kept: make room, and the same command goes on"
+        f"{trial_folder(study, trial)}: the trial's files cannot be written ({error.strerror or error}); make room, "
+        "and the same command goes on from the trial's last checkpoint"
     )
 
 

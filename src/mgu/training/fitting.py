@@ -13,7 +13,7 @@ from mgu.history import Epoch, Result
 from mgu.measure import Meter
 from mgu.recipe import Recipe
 from mgu.spaces import Architecture
-from mgu.training.checkpoints import Forgetful, Keeper
+from mgu.training.checkpoints import Forgetful, Keeper, UnkeptError
 from mgu.training.denormals import flush_denormals
 from mgu.training.frameworks import Build, framework_of
 from mgu.training.hardening import harden_and_train
@@ -111,8 +111,8 @@ def fit(
         keep = partial(states.keep_plain, solved)
         try:
             hardened, hardening = harden_and_train(run, run.snapshot, on_epoch, found.plain if found else None, keep)
-        except OSError:
-            raise  # of what keeps the state, which is there still
+        except UnkeptError:
+            raise  # the state as it was kept last is there still
         except Exception as error:  # the trained network must not be lost with it
             message = f"not hardened: {type(error).__name__}: {error}"
             return Fitted(run.learner, replace(result, message=message), task, run.validation)

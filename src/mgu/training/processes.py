@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -12,6 +13,8 @@ from mgu import torchrun
 from mgu.errors import InputError
 
 Value = TypeVar("Value")
+#: So long the others wait while one decodes the data, or decides gates. One that died is torchrun's to tell of.
+PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def joined() -> Iterator[Processes]:
     if dist.is_initialized():
         yield Processes(dist.get_rank(), dist.get_world_size())
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=PATIENCE)
     try:
         yield Processes(dist.get_rank(), dist.get_world_size())
     finally:
