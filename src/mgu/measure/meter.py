@@ -12,7 +12,7 @@ from mgu.measure import processes
 from mgu.measure.carbon import carbon_intensity
 from mgu.measure.clock import Clock
 from mgu.measure.gpu import open_gpu
-from mgu.measure.host import open_host
+from mgu.measure.host import Host, NoHost, open_host
 from mgu.measure.reading import Lap, Reading
 
 #: Seconds between two readings of the loads and the memory.
@@ -41,7 +41,8 @@ class Meter:
         self._carbon_intensity = carbon_intensity(country)
         self._clock = Clock(device)
         self._gpu = open_gpu(device)
-        self._host = open_host(country)
+        # CodeCarbon takes seconds to start, which is for nothing where none of its figures is the run's own.
+        self._host: Host = open_host(country) if {"cpu", "ram"} - self._shared.keys() else NoHost("")
         self._lock = Lock()
         self._over = Event()
         self._thread = Thread(target=self._watch, name="mgu meter", daemon=True)
