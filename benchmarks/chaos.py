@@ -2,9 +2,10 @@
 
     python benchmarks/chaos.py OUT_FOLDER [KILLS] [MOST_SECONDS]
 
-The study is a few cells of scikit-learn's digits, with their MGU network, for a few epochs. SIGKILL goes, after random
-times, to the driver or to a process below it; where the driver is gone, the same command is given again. A study
-that ends meanwhile is begun anew. After KILLS (300 unless given) it is let end. Then it is asserted that
+The study is a few cells of scikit-learn's digits, with their MGU network, for a few epochs. SIGKILL goes, at a random
+time of its start or of its work, to the driver or to a process below it; where the driver is gone, the same command is
+given again. A study that ends meanwhile is begun anew. After KILLS (300 unless given) it is let end. Then it is
+asserted that
 
 - no result that was on record was ever lost or changed,
 - each trial has one result, and
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,14 +33,24 @@ from mgu.files import write_whole
 from mgu.study.ledger import FILE, read_study
 
 ARGUMENTS = ["digits", "--epochs", "12", "--only", "DIG_00[1-4],DIG_MGU_001", "--rivals", "", "--quiet"]
-#: Seconds from the start of a driver, or from the last kill, to the next: at most.
-MOST_WAIT_S = 6.0
+#: Seconds to the next kill, at most: from the start of a driver, and while trials are trained.
+START_S, WORK_S = 5.0, 3.0
+#: How often a driver is killed while it starts, and how often a process rather than the driver while it works.
+STARTING, BELOW = 0.1, 0.6
+#: To end the study, once nothing is killed any more: one is enough but where a trial was killed three times in a row.
+MOST_COMMANDS = 3
 TIMES = ("tts_s", "train_s", "compile_s", "latency_s", "soft_latency_s", "usage", "soft_usage", "elapsed_s")
 
 
 def start(study: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "mgu", "compare", *ARGUMENTS, "--out", str(study)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    with said_by(study).open("wb") as said:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+
+
+def said_by(study: Path) -> Path:
+    """What the last driver of the study said of errors."""
+    return study.with_name(f"{study.name}.txt")
 
 
 def timeless(value):
@@ -70,49 +82,69 @@ def read(study: Path):
     raise told
 
 
-def victim(driver: subprocess.Popen, chance: random.Random) -> tuple[str, psutil.Process] | None:
-    """The driver, or one of the processes below it."""
+def wait(driver: subprocess.Popen, chance: random.Random, is_new: bool) -> None:
+    """For a random time, which begins when the driver does, or once it has begun to work."""
+    if is_new and chance.random() < STARTING:
+        time.sleep(chance.uniform(0, START_S))
+        return
+    while driver.poll() is None and not below(driver):
+        time.sleep(0.05)
+    time.sleep(chance.uniform(0, WORK_S))
+
+
+def below(driver: subprocess.Popen) -> list[psutil.Process]:
+    """The processes that the driver has started."""
     try:
-        process = psutil.Process(driver.pid)
-        below = process.children(recursive=True)
+        return psutil.Process(driver.pid).children(recursive=True)
     except psutil.NoSuchProcess:
+        return []
+
+
+def kill(driver: subprocess.Popen, chance: random.Random) -> str | None:
+    """Kill the driver or a process below it, and return what it was: none where it has ended by itself."""
+    processes = below(driver)
+    if processes and chance.random() < BELOW:
+        process = chance.choice(processes)
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+            return "process"
+    if driver.poll() is not None:
         return None
-    if below and chance.random() < 0.5:
-        return "process", chance.choice(below)
-    return "driver", process
+    driver.kill()
+    driver.wait()
+    return "driver"
 
 
-def torment(study: Path, kills: int, most_s: float) -> tuple[Counter, int]:
-    """Kill until it is enough; how many of each, and how often the command was given."""
-    chance, killed, starts, seen = random.Random(0), Counter(), 0, {}
-    until, driver = time.monotonic() + most_s, None
-    while killed.total() < kills and time.monotonic() < until:
-        if driver is None or driver.poll() is not None:
-            assert driver is None or driver.returncode in (0, -signal.SIGKILL), driver.stderr.read().decode()
+def torment(study: Path, kills: int, most_s: float) -> Counter:
+    """Kill until it is enough; how many of each, how often the command was given, and how many studies ended."""
+    chance, seen, driver = random.Random(0), {}, None
+    count, until = Counter(), time.monotonic() + most_s
+    while count["driver"] + count["process"] < kills and time.monotonic() < until:
+        is_new = driver is None or driver.poll() is not None
+        if is_new:
+            assert driver is None or driver.returncode in (0, -signal.SIGKILL), said_by(study).read_text()
             if driver is not None and driver.returncode == 0:  # it has ended: from the start again, as another study
                 check(seen, results(study))
                 shutil.rmtree(study)
                 seen = {}
-            driver, starts = start(study), starts + 1
-        time.sleep(chance.uniform(0, MOST_WAIT_S))
-        found = victim(driver, chance)
-        if found:
-            try:
-                found[1].kill()
-            except psutil.NoSuchProcess:
-                continue
-            killed[found[0]] += 1
-            if found[0] == "driver":
-                driver.wait()
+                count["studies that ended meanwhile"] += 1
+            driver = start(study)
+            count["commands"] += 1
+        wait(driver, chance, is_new)
+        if killed := kill(driver, chance):
+            count[killed] += 1
         now = results(study)
         check(seen, now)
         seen = now
-    driver.wait() if driver.poll() is None else None
-    while driver.returncode != 0:
-        driver, starts = start(study), starts + 1
+    driver.wait()
+    for _ in range(MOST_COMMANDS):
+        if driver.returncode == 0 and all(record.status == "finished" for record in read(study)):
+            break
+        driver = start(study)
+        count["commands"] += 1
         driver.wait()
     check(seen, results(study))
-    return killed, starts
+    return count
 
 
 def check(before: dict[str, dict], now: dict[str, dict]) -> None:
@@ -131,13 +163,14 @@ def main(out: Path, kills: int = 300, most_s: float = 3600.0) -> None:
     assert start(alone).wait() == 0
     alone_s = time.monotonic() - begun
     expected = results(alone)
-    killed, starts = torment(disturbed, kills, most_s)
+    count = torment(disturbed, kills, most_s)
     found = results(disturbed)
     assert found == expected, "the tables differ"
     records = read_study(disturbed).records
     record = {
-        "kills": dict(killed),
-        "commands": starts,
+        "kills": {name: count[name] for name in ("driver", "process")},
+        "commands": count["commands"],
+        "studies that ended meanwhile": count["studies that ended meanwhile"],
         "trials": len(records),
         "results lost or changed": 0,
         "attempts": {record.trial.model_name: record.attempts for record in records},
@@ -148,6 +181,7 @@ def main(out: Path, kills: int = 300, most_s: float = 3600.0) -> None:
     }
     for study in (alone, disturbed):
         shutil.rmtree(study)
+        said_by(study).unlink()
     write_whole(out / "record.json", json.dumps(record, indent=1).encode() + b"\n")
     print(json.dumps(record, indent=1))
 

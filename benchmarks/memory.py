@@ -12,23 +12,23 @@ import re
 from pathlib import Path
 
 import torch
-from subjects import NETWORKS, build, stepper
+from subjects import Network, build, stepper
 
 from mgu.training import Recipe, flush_denormals
 
 STEPS = 2  # the second finds the moments that the first made
 
 
-def peak_mb(network: str, variant: str, threads: int) -> float:
+def peak_mb(network: Network, variant: str, threads: int) -> float:
     """The peak memory of the first steps in MB (10^6 bytes); nan where the system does not say."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_peak_mb, (network, variant, threads))
 
 
-def _peak_mb(name: str, variant: str, threads: int) -> float:
+def _peak_mb(network: Network, variant: str, threads: int) -> float:
     torch.set_num_threads(threads)
     flush_denormals()
-    network, device = NETWORKS[name], torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build(network, variant).to(device)
     stepper(copy.deepcopy(model), network, device, batch=2)()
     step = stepper(model, network, device, Recipe().batch_size)

@@ -76,7 +76,7 @@ def report(name: str, network: Network, device: torch.device, rounds: int, compi
     for variant in network.variants:
         weights = count_weights(build(network, variant))
         columns = [f"{ms:>11.2f}{ratio:>7.2f}" for ms, ratio in (eager[variant], *[faster.get(variant)] * compiled)]
-        peak = peak_mb(name, variant, torch.get_num_threads())
+        peak = peak_mb(network, variant, torch.get_num_threads())
         print(f"{variant:28}{weights:>13,}{''.join(columns):36}{peak:>10.1f}", flush=True)
     for kind in MOVED:
         tail = tail_time(network, kind, device)

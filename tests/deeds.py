@@ -1,58 +1,92 @@
-"""What processes of their own are asked to do in tests/study/test_workers.py; they import it by name."""
+"""What processes of their own are asked to do in tests/study; they import it by name."""
 
 import os
 import resource
 import signal
+import struct
+import threading
 import time
 
 from mgu.errors import InputError
+from mgu.study.runner import Trained
 
 
-def count(tell):
+def count(common, place):
     for i in range(3):
-        tell(i)
+        place.tell(i)
     return "done"
 
 
-def say_who(tell):
+def train(result, place):
+    return Trained(result)
+
+
+def say_who(common, place):
     return os.getpid()
 
 
-def refuse(tell):
+def say_where(common, place):
+    return common, place.folder, dict(place.shared)
+
+
+def keep_saying(common, place):
+    for i in range(8):
+        place.tell(i)
+        time.sleep(0.25)
+
+
+def refuse(common, place):
     raise InputError("no such thing; give another")
 
 
-def fail(tell):
+def fail(common, place):
     raise ZeroDivisionError("by 0")
 
 
-def kill_itself(tell):
-    tell("about to")
+def kill_itself(common, place):
+    place.tell("about to")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def crash(tell):
+def break_off(common, place):
+    os.write(place.tell.__self__.fileno(), struct.pack("!i", 1000) + b"of these there is one")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crash(common, place):
     os.abort()
 
 
-def leave(tell):
+def leave(common, place):
     os._exit(3)
 
 
-def hang(tell):
-    tell(os.getpid())
+def hang(common, place):
+    place.tell(os.getpid())
     time.sleep(600)
 
 
-def stop_itself(tell):
-    tell(os.getpid())
+def stop_itself(common, place):
+    place.tell(os.getpid())
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def take_all_memory(tell):
+def take_all_memory(common, place):
     resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
     return len(bytearray(2**33))
 
 
-def answer_nothing_that_can_be_sent(tell):
+def answer_nothing_that_can_be_sent(common, place):
     return lambda: None
+
+
+def answer_with_a_lock(common, place):
+    return threading.Lock()
+
+
+def write(common, place):
+    found = (place.folder / "state").read_bytes()
+    (place.folder / "state").unlink()
+    (place.folder / "new").mkdir()
+    (place.folder / "new" / "file").write_bytes(b"new")
+    return common, found, set(place.shared)

@@ -66,7 +66,7 @@ def test_a_study_has_its_bar_above_the_lines_of_its_trials(outputs):
     with listen(notebook(), 4, quiet=False, score=ACCURACY) as listener:
         for index, trial in enumerate(TRIALS, 1):
             listener.trial_began(index, 2, trial)
-            listener.epoch_ended(epoch(2))
+            listener.epoch_ended(trial, epoch(2))
             listener.trial_ended(index, 2, Record(trial, "finished", 1, RESULT))
     bar, *lines = outputs
     told = [content["text/plain"] for content in bar]

@@ -43,7 +43,7 @@ def test_one_that_is_damaged_is_set_aside_and_the_one_before_used(tmp_path, dama
     last = max(tmp_path.iterdir())
     last.write_bytes(damage(last.read_bytes()))
     assert newest(tmp_path) == (1, [[1.0] * 3] * 2)
-    assert last.with_name(f"corrupt-{last.name}").exists()
+    assert last.with_name(f"unusable-{last.name}").exists()
     keep(tmp_path, 3)
     assert newest(tmp_path)[0] == 3
 
@@ -55,10 +55,10 @@ def test_where_all_are_damaged_there_is_none(tmp_path):
     assert newest(tmp_path) is None
 
 
-def test_clearing_leaves_none(tmp_path):
-    keep(tmp_path, 1, 2)
-    Checkpoints(tmp_path, "a trial").clear()
-    assert not tmp_path.exists()
+def test_one_of_another_version_is_set_aside(tmp_path, monkeypatch):
+    keep(tmp_path, 1)
+    monkeypatch.setattr(checkpoints, "MAKER", "mgu 99")
+    assert newest(tmp_path) is None
 
 
 def test_writing_takes_a_small_share_of_the_time(tmp_path, monkeypatch):

@@ -53,12 +53,30 @@ def test_on_a_terminal_the_epoch_its_accuracy_and_the_times_are_live(clock):
     with progress.listen(out, 4, quiet=False, score=ACCURACY) as listener:
         listener.trial_began(1, 2, TRIALS[1])
         clock[0] = 5.0
-        listener.epoch_ended(Epoch(2, 0.5, 0.5, 0.5, 0.625, 5.0))
+        listener.epoch_ended(TRIALS[1], Epoch(2, 0.5, 0.5, 0.5, 0.625, 5.0))
         listener.bar.refresh()
         assert "1/2 A_MGU_001 seed 0" in out.file.getvalue()
         assert "epoch 2/4, validation accuracy 62.50 %, elapsed 5 s, left about 15 s" in out.file.getvalue()
         listener.trial_ended(1, 2, Record(TRIALS[1], "finished", 1, RESULT))
     assert "validation accuracy 80.00 %  2 epochs in 2.5 s" in out.file.getvalue()
+
+
+def test_of_several_at_once_the_parts_that_are_done_count_and_the_last_heard_of_is_shown(clock):
+    out = console(terminal=True)
+    with progress.listen(out, 4, quiet=False, score=ACCURACY) as listener:
+        for index, trial in enumerate(TRIALS, 1):
+            listener.trial_began(index, 3, trial)
+        clock[0] = 6.0
+        listener.epoch_ended(TRIALS[0], Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
+        listener.epoch_ended(TRIALS[1], Epoch(2, 0.5, 0.5, 0.5, 0.625, 5.0))
+        listener.bar.refresh()
+        assert "2/3 A_MGU_001 seed 0" in out.file.getvalue()
+        assert "epoch 2/4, validation accuracy 62.50 %, elapsed 6 s, left about 18 s" in out.file.getvalue()
+        clock[0] = 10.0
+        listener.trial_ended(2, 3, Record(TRIALS[1], "finished", 1, RESULT))
+        listener.trial_waits(TRIALS[0], "for 1 GPU")
+    assert "elapsed 10 s, left about 20 s" in out.file.getvalue()
+    assert "A_001 seed 0 waits for 1 GPU" in out.file.getvalue()
 
 
 def test_of_a_quantity_r2_is_told(clock):
@@ -85,7 +103,7 @@ def test_quiet_says_nothing(clock):
     out = console(terminal=True)
     with progress.listen(out, 3, quiet=True, score=ACCURACY) as listener:
         listener.trial_began(1, 1, TRIALS[0])
-        listener.epoch_ended(Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
+        listener.epoch_ended(TRIALS[0], Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
         listener.trial_ended(1, 1, Record(TRIALS[0], "finished", 1, RESULT))
     assert out.file.getvalue() == ""
 

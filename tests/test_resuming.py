@@ -1,107 +1,55 @@
 """A training that goes on from any of its checkpoints ends bit for bit as one that was never stopped."""
 
-import dataclasses
-
-import numpy as np
 import pytest
 import torch
 
-from mgu.data import load_data
-from mgu.spaces import load_space
-from mgu.training import Recipe, fit
-from mgu.training.checkpoints import Checkpoints
+from mgu.training import fit
+from resuming import MGU, PLAIN, RECIPE, Stopped, Stopping, outcome, same, small_data, stopped_after_epochs
 
 
-class Stopped(BaseException):
-    pass
+def arrays(network):
+    return [tensor.numpy() for tensor in network.state_dict().values()]
 
 
-class Stopping(Checkpoints):
-    """Keeps the state after each epoch, and stops the training after ``at`` of them."""
-
-    def __init__(self, folder, at=None):
-        super().__init__(folder, "a trial")
-        self.at, self.written = at, 0
-
-    def keep(self, make):
-        self.next_at = 0
-        super().keep(make)
-        self.written += 1
-        if self.written == self.at:
-            raise Stopped
+def forget():
+    torch.manual_seed(99)
 
 
-@pytest.fixture(scope="module")
-def data():
-    return load_data("digits", limit=240)
+@pytest.mark.parametrize("architecture", [PLAIN, MGU], ids=["plain", "mgu"])
+def test_going_on_from_any_epoch_gives_the_same_bits(architecture, tmp_path):
+    stopped_after_epochs(architecture, tmp_path, arrays, forget)
 
 
-@pytest.fixture(scope="module")
-def models():
-    return load_space("digits").models()
-
-
-RECIPE = Recipe(epochs=7, batch_size=32, harden_after=0.3)
-
-
-def outcome(fitted):
-    """All of a result that is no time, and the weights of both networks."""
-
-    def plain(result):
-        kept = dataclasses.asdict(result)
-        for name in ("tts_s", "train_s", "compile_s", "latency_s", "usage", "soft_latency_s", "soft_usage"):
-            kept.pop(name, None)
-        kept["history"] = [{k: v for k, v in epoch.items() if k != "elapsed_s"} for epoch in kept["history"]]
-        if kept.get("hardening"):
-            hard = fitted.result.hardening
-            kept["hardening"] = {
-                "decisions": hard.decisions,
-                "difference": hard.largest_difference,
-                "result": plain(hard.result),
-            }
-        return kept
-
-    networks = [fitted.network, *([fitted.hardened] if fitted.hardened is not None else [])]
-    return plain(fitted.result), [{k: v.numpy() for k, v in n.state_dict().items()} for n in networks]
-
-
-def same(found, expected):
-    assert found[0] == expected[0]
-    for one, other in zip(found[1], expected[1], strict=True):
-        assert one.keys() == other.keys()
-        for name in one:
-            np.testing.assert_array_equal(one[name], other[name], name)
-
-
-@pytest.mark.parametrize("name", ["DIG_012", "DIG_MGU_001"])
-def test_going_on_from_any_epoch_gives_the_same_bits(data, models, tmp_path, name):
-    expected = outcome(fit(models[name], data, RECIPE, seed=3))
-    uninterrupted = Stopping(tmp_path / "all")
-    same(outcome(fit(models[name], data, RECIPE, seed=3, keeper=uninterrupted)), expected)
-    for at in range(1, uninterrupted.written + 1):
-        folder = tmp_path / str(at)
-        with pytest.raises(Stopped):
-            fit(models[name], data, RECIPE, seed=3, keeper=Stopping(folder, at))
-        torch.manual_seed(99)  # the state of random numbers is the checkpoint's
-        same(outcome(fit(models[name], data, RECIPE, seed=3, keeper=Stopping(folder))), expected)
-
-
-def test_a_training_stopped_again_and_again_ends_the_same(data, models, tmp_path):
-    expected = outcome(fit(models["DIG_MGU_001"], data, RECIPE, seed=3))
+def test_a_training_stopped_again_and_again_ends_the_same(tmp_path):
+    expected = outcome(fit(MGU, small_data(), RECIPE, seed=3), arrays)
     for _ in range(100):
         try:
-            fitted = fit(models["DIG_MGU_001"], data, RECIPE, seed=3, keeper=Stopping(tmp_path, 1))
+            fitted = fit(MGU, small_data(), RECIPE, seed=3, keeper=Stopping(tmp_path, 1))
         except Stopped:
             continue
         break
-    same(outcome(fitted), expected)
+    same(outcome(fitted, arrays), expected)
 
 
-def test_its_clocks_go_on(data, models, tmp_path):
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_gives_the_same_bits(tmp_path):
+    expected = outcome(fit(PLAIN, small_data(), RECIPE, seed=3), arrays)
     with pytest.raises(Stopped):
-        fit(models["DIG_012"], data, RECIPE, keeper=Stopping(tmp_path, 4))
+        fit(PLAIN, small_data(), RECIPE, seed=3, keeper=Stopping(tmp_path, 4))
+    last = max(tmp_path.glob("checkpoint-*"))
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes(content)
+    going_on = Stopping(tmp_path)
+    same(outcome(fit(PLAIN, small_data(), RECIPE, seed=3, keeper=going_on), arrays), expected)
+    assert going_on.written == 3  # after epochs 4 to 6
+    assert last.with_name(f"unusable-{last.name}").exists()
+
+
+def test_its_clocks_go_on(tmp_path):
+    with pytest.raises(Stopped):
+        fit(PLAIN, small_data(), RECIPE, keeper=Stopping(tmp_path, 4))
     kept = Stopping(tmp_path).newest().facts["run"]["at"]
-    result = fit(models["DIG_012"], data, RECIPE, keeper=Stopping(tmp_path)).result
+    result = fit(PLAIN, small_data(), RECIPE, keeper=Stopping(tmp_path)).result
     assert [epoch.elapsed_s for epoch in result.history[:4]] == [epoch["elapsed_s"] for epoch in kept["history"]]
     assert result.history[4].elapsed_s > kept["history"][3]["elapsed_s"]
     assert result.tts_s > result.train_s > kept["train_s"]

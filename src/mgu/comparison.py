@@ -1,9 +1,8 @@
 """The main job: one MGU network against the whole grid, and rivals beside them, on one data set, as a study."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +10,23 @@ import torch
 
 from mgu.data import DataSet
 from mgu.errors import InputError
-from mgu.history import Epoch
-from mgu.measure import Meter, carbon_intensity, environment
+from mgu.measure import Meter, carbon_intensity
 from mgu.report.page import write_report
 from mgu.spaces import Architecture, SearchSpace, bundled_spaces, load_space
 from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
-from mgu.study.runner import NO_LIMIT, Kept, Listener, Trained, run, trial_folder
+from mgu.study.runner import NO_LIMIT, Listener, run, trial_folder
 from mgu.study.trained_rivals import rival_models
-from mgu.study.trial import Estimator, StudyView, Trial
-from mgu.study.workers import answer_of
+from mgu.study.trial import Estimator, Record, StudyView, Trial
 from mgu.torch.network import model_size
 from mgu.training import Recipe, framework_of
 from mgu.training.tasks import task_of
-from mgu.trial_job import TrialJob
+from mgu.trial_job import Common, TrialJob
 from mgu.wiring import OPTIONS
+from mgu.workplaces import Workplace
 
-#: A trial of which nothing is heard for so many seconds is taken for hanging.
-STALL_S = 3600.0
+#: On this machine, one trial after the other: nothing then disturbs their clocks.
+HERE = Workplace()
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,55 +115,54 @@ class Comparison:
         command: str | None = None,
         searches: Sequence[str] = (),
         budget: Budget = NO_LIMIT,
-        stall_s: float = STALL_S,
+        place: Workplace = HERE,
     ) -> StudyView:
         """Train what is not yet done of the trials in the study in ``folder``, write the report there, and return the
         whole study.
 
         The report says what the ``searches``, names of ``mgu.rivals.STRATEGIES``, would have cost. No trial is begun
         once the ``budget`` is spent; the listener is told.
-        Each trial is trained in a process of its own, and goes on from its last checkpoint where that died or was
-        stopped; one of which nothing is heard for ``stall_s`` seconds, an epoch's end or a checkpoint, has failed.
+        Each trial is trained in a process of its own at the ``place``, and goes on from its last checkpoint where that
+        died or was stopped; one of which nothing is heard for the place's ``stall_s`` seconds has failed.
         Each trial has a folder with its weights; of the plain ones only the most accurate so far keeps them. When
-        stopped early, by Ctrl-C too, the report is of what is done. Raises InputError where the folder cannot be used
-        for this study, where the report cannot be written, and for a budget of energy where no meter tells of any.
+        stopped early, by Ctrl-C too, the report is of what is done, without the searches, which take long.
+
+        Raises InputError where the folder cannot be used for this study, where the report cannot be written, and for a
+        budget of energy where no meter tells of any.
         """
         if budget.energy_kwh is not None:
-            self._check_meter()
+            self._check_meter(place)
         settings = self.settings()
+        threads = torch.get_num_threads() if place.on == "local" else None
+        common = Common(self.data, self.recipe, self.unit, self.device, self.country, self.framework, threads)
+        at_work = place.open(common, self.device, self.framework)  # before the folder is touched
         with Ledger.open(folder, settings, command) as ledger:
             keys = ledger.add(trials, settings)
+            dropped: set[Trial] = set()
 
-            def train(trial: Trial, tell: Callable[[Epoch | Kept], None]) -> Trained:
-                drop_weights(folder, ledger.view())
-                job = TrialJob(
-                    trial,
-                    trial.key(settings),
-                    folder,
-                    self.data,
-                    self.recipe,
-                    self.unit,
-                    self.device,
-                    self.country,
-                    self.framework,
-                )
-                result, unsaved = answer_of(job, tell, stall_s)
-                return Trained(result, partial(_raise, unsaved))
+            def job_of(trial: Trial) -> TrialJob:
+                drop_weights(folder, ledger.records(), dropped)
+                return TrialJob(trial, trial.key(settings))
+
+            def conclude(searches: Sequence[str]) -> StudyView:
+                view = ledger.view()
+                drop_weights(folder, view.records, dropped)
+                write_study_report(view, folder, searches)
+                return view
 
             try:
-                spent = run(ledger, keys, train, self._environment(), listener, budget)
-                if spent:
-                    listener.stopped(spent)
-            finally:
-                view = ledger.view()
-                drop_weights(folder, view)
-                write_study_report(view, folder, searches)
-        return view
+                with at_work as workers:
+                    spent = run(ledger, keys, job_of, workers, listener, budget)
+            except BaseException:
+                conclude(())
+                raise
+            if spent:
+                listener.stopped(spent)
+            return conclude(searches)
 
-    def _environment(self) -> dict[str, str]:
-        return {**environment(torch.device(self.device)), **framework_of(self.framework).versions}
-
-    def _check_meter(self) -> None:
+    def _check_meter(self, place: Workplace) -> None:
+        if not place.alone:
+            raise InputError("a budget of energy: where trials may share a machine, none has an energy; leave it out")
         with Meter(torch.device(self.device), self.country) as meter:
             energy = meter.lap().energy
         if all(entry.source == "absent" for entry in energy):
@@ -195,15 +192,16 @@ def default_space(data: DataSet) -> SearchSpace:
     )
 
 
-def drop_weights(folder: Path, view: StudyView) -> None:
-    """Delete the weights of all plain trials but the one with the best validation: a grid would fill the disk."""
-    plain = [record for record in view.records if record.trial.kind == "plain" and record.status == "finished"]
-    accuracy = [record.result.val_score or 0.0 for record in plain if record.result]
-    best = plain[accuracy.index(max(accuracy))] if plain else None
+def drop_weights(folder: Path, records: Iterable[Record], dropped: set[Trial]) -> None:
+    """Delete the weights of all plain trials but the one with the best validation: a grid would fill the disk. Those
+    ``dropped`` before are not looked for again, and become more."""
+    plain = [record for record in records if record.trial.kind == "plain" and record.status == "finished"]
+    best = max(plain, key=lambda record: (record.result and record.result.val_score) or 0.0, default=None)
     for record in plain:
-        if record is not best:
+        if record is not best and record.trial not in dropped:
             for path in trial_folder(folder, record.trial).glob("weights.*"):
                 path.unlink()
+            dropped.add(record.trial)
 
 
 def write_study_report(view: StudyView, folder: Path, searches: Sequence[str] = ()) -> list[Path]:
@@ -242,8 +240,3 @@ def _plain(space: SearchSpace) -> dict[str, Any]:
 def _listed(value: Any) -> Any:
     """The value as JSON gives it back: a tuple as a list."""
     return list(value) if isinstance(value, tuple) else value
-
-
-def _raise(error: Exception | None, folder: Path) -> None:
-    if error:
-        raise error

@@ -37,7 +37,10 @@ class Silent:
     def trial_began(self, index: int, total: int, trial: Trial) -> None:
         pass
 
-    def epoch_ended(self, epoch: Epoch) -> None:
+    def trial_waits(self, trial: Trial, reason: str) -> None:
+        pass
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
         pass
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:
@@ -60,9 +63,13 @@ class Several(Silent):
         for listener in self.listeners:
             listener.trial_began(index, total, trial)
 
-    def epoch_ended(self, epoch: Epoch) -> None:
+    def trial_waits(self, trial: Trial, reason: str) -> None:
         for listener in self.listeners:
-            listener.epoch_ended(epoch)
+            listener.trial_waits(trial, reason)
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+        for listener in self.listeners:
+            listener.epoch_ended(trial, epoch)
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:
         for listener in self.listeners:
@@ -87,14 +94,19 @@ class Lines(Silent):
         self.console = console
         self.score = score
         self.begun = time.monotonic()
-        self.first: int | None = None
+        self.before: int | None = None
+        self.ended = 0
 
     def trial_began(self, index: int, total: int, trial: Trial) -> None:
-        self.first = self.first or index
+        self.before = index - 1 if self.before is None else self.before
+
+    def trial_waits(self, trial: Trial, reason: str) -> None:
+        self.console.print(f"{_name(trial)} waits {reason}", highlight=False, soft_wrap=True)
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:
+        self.ended += 1
         self.console.print(
-            f"{index:>3}/{total} {_name(record.trial)}  {_outcome(record, self.score)}  {self._times(index, total)}",
+            f"{index:>3}/{total} {_name(record.trial)}  {_outcome(record, self.score)}  {self._times(0.0, total)}",
             style="bold" if record.trial.is_mgu else "",
             highlight=False,
             soft_wrap=True,
@@ -107,36 +119,41 @@ class Lines(Silent):
             soft_wrap=True,
         )
 
-    def _times(self, done: float, total: int) -> str:
-        """Time spent and left when ``done`` trials of ``total``, parts counted, are done."""
-        spent = time.monotonic() - self.begun
-        before = (self.first or 1) - 1
-        left = spent / (done - before) * (total - done)
+    def _times(self, parts: float, total: int) -> str:
+        """Time spent and left when beside what has ended so many trials' worth of others is done."""
+        spent, done = time.monotonic() - self.begun, self.ended + parts
+        left = spent / done * (total - (self.before or 0) - done)
         return f"elapsed {_duration(spent)}, left about {_duration(left)}"
 
 
 class Live(Lines):
-    """``Lines``, and beside them a bar with the trial under way and its epochs."""
+    """``Lines``, and beside them a bar with the trial that was last heard of and its epochs."""
 
     def __init__(self, console: Console, epochs: int, score: Score, bar: Bar) -> None:
         super().__init__(console, score)
         self.epochs, self.bar = epochs, bar
-        self.place, self.under_way = (1, 1), ""
+        self.places: dict[str, tuple[int, int]] = {}
+        self.parts: dict[str, float] = {}
 
     def trial_began(self, index: int, total: int, trial: Trial) -> None:
         super().trial_began(index, total, trial)
-        self.place, self.under_way = (index, total), f"{index:>3}/{total} {_name(trial)}"
-        self.bar.show(self.under_way, "first epoch", 0, self.epochs)
+        self.places[_name(trial)] = (index, total)
+        self.bar.show(self._under_way(trial), "first epoch", 0, self.epochs)
 
-    def epoch_ended(self, epoch: Epoch) -> None:
-        index, total = self.place
-        times = self._times(index - 1 + epoch.epoch / self.epochs, total)
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+        self.parts[_name(trial)] = epoch.epoch / self.epochs
+        times = self._times(sum(self.parts.values()), self.places[_name(trial)][1])
         state = f"{_epoch(epoch, self.epochs, self.score)}, {times}"
-        self.bar.show(self.under_way, state, epoch.epoch, self.epochs)
+        self.bar.show(self._under_way(trial), state, epoch.epoch, self.epochs)
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:
         self.close()
+        self.parts.pop(_name(record.trial), None)
         super().trial_ended(index, total, record)
+
+    def _under_way(self, trial: Trial) -> str:
+        index, total = self.places[_name(trial)]
+        return f"{index:>3}/{total} {_name(trial)}"
 
     def close(self) -> None:
         self.bar.hide()

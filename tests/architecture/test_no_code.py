@@ -22,8 +22,10 @@ MODULES = {
     "code",
 }
 CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "np.load", "numpy.load", "pd.read_pickle", "os.system"}
+#: Modules by file: what a study's own processes say to each other on a cluster.
+BETWEEN_PROCESSES = {"study/on_ray.py": {"pickle"}, "study/ray_node.py": {"pickle"}}
 #: By file, the calls that are none of these: nested functions of that name, and arrays without objects.
-ALLOWED = {"data/cache.py": {"np.load"}}
+ALLOWED = {"data/cache.py": {"np.load"}, "data/mapped.py": {"np.load"}}
 
 
 def called(node):
@@ -45,13 +47,14 @@ def test_no_data_becomes_code(path):
             else []
         )
     }
-    assert not imported & MODULES
+    assert not imported & MODULES - BETWEEN_PROCESSES.get(path.relative_to(SOURCE).as_posix(), set())
     calls = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert not calls & CALLS - ALLOWED.get(path.relative_to(SOURCE).as_posix(), set())
 
 
-def test_arrays_are_read_without_objects():
-    tree = ast.parse((SOURCE / "data" / "cache.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", ["data/cache.py", "data/mapped.py"])
+def test_arrays_are_read_without_objects(path):
+    tree = ast.parse((SOURCE / path).read_text(encoding="utf-8"))
     loads = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) == "np.load"]
     assert loads
     for load in loads:

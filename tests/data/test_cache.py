@@ -24,9 +24,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     log: list[str] = []
     original = sources.decode
 
-    def decode(sets: object, source: str, *asked: object) -> object:
+    def decode(sets: object, source: str, *rest: object) -> object:
         log.append(source)
-        return original(sets, source, *asked)
+        return original(sets, source, *rest)
 
     monkeypatch.setattr(sources, "decode", decode)
     return log

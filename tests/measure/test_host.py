@@ -114,6 +114,12 @@ def test_an_estimate_says_what_it_is_made_of(codecarbon, host, monkeypatch, late
     assert energy["ram"].meter == f"CodeCarbon {codecarbon.__version__}, 7 W x time"
 
 
+def test_a_lap_too_short_for_codecarbon_is_waited_for(codecarbon, host):
+    found = host()
+    found.start()
+    assert all(entry.kwh for entry in [*found.lap(), *found.lap()])
+
+
 def test_only_counters_count_as_measurements():
     assert {method for method, (source, _) in METHODS.items() if source == "measured"} == {"intel_rapl", "windows_emi"}
 

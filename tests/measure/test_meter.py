@@ -184,3 +184,14 @@ def test_an_unknown_country_is_refused_before_anything_runs(codecarbon, monkeypa
     monkeypatch.setattr(meter, "open_host", pytest.fail)
     with pytest.raises(InputError, match="such as CHE"):
         Meter(torch.device("cpu"), "XYZ")
+
+
+@pytest.mark.parametrize("parts", [("cpu", "ram"), ("gpu",)])
+def test_of_a_part_that_is_shared_no_energy_is_told_but_why(parts):
+    with Meter(torch.device("cpu"), shared=dict.fromkeys(parts, "3 at once")) as running:
+        usage = running.lap()
+    assert sorted(entry.part for entry in usage.energy) == ["cpu", "gpu", "ram"]
+    for entry in usage.energy:
+        known = (entry.source, entry.kwh, entry.meter) == ("absent", None, "3 at once")
+        assert known == (entry.part in parts)
+    assert usage.cpu_load_mean is not None

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from unittest.mock import MagicMock
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from mgu import keras as keras_half
 from mgu import torch as torch_half
 from mgu.cli import main
 from mgu.data import load_data
+from mgu.data.mapped import Mapped
 from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell
 from mgu.training import Recipe, fit
@@ -112,6 +114,24 @@ def test_a_run_is_soft_and_hardened_with_all_that_a_run_has(data):
     x = np.moveaxis((data.test.x - data.mean.reshape(1, -1, 1, 1)) / data.std.reshape(1, -1, 1, 1), 1, -1)
     answers = keras.ops.convert_to_numpy(fitted.network(x.astype("float32"))).argmax(1)
     assert soft.test_score == (answers == data.test.y).mean()
+
+
+def test_keras_is_given_the_same_of_images_in_a_file(data, tmp_path):
+    np.save(tmp_path / "x.npy", data.train.x)
+    streamed = replace(data, train=replace(data.train, x=Mapped(tmp_path / "x.npy")))
+    given = []
+    for found in (data, streamed):
+        network, x = MagicMock(), []
+        network.train_on_batch.side_effect = lambda batch, y, x=x, **_: x.append(batch) or {"loss": 0.0}
+        network.predict.side_effect = lambda batch, x=x, **_: x.append(batch) or batch
+        (train, *_) = on_device(found, CPU)
+        learner = KerasLearner(network, Setting(task_of(found), Recipe(batch_size=40), CPU, seed=0), train)
+        learner.train()
+        x.append(learner.predict(train).numpy())
+        given.append(x)
+    assert len(given[0]) == len(given[1]) == 4 + 2
+    for held, read in zip(*given, strict=True):
+        np.testing.assert_array_equal(held, read)
 
 
 def test_a_divergence_is_one(data):

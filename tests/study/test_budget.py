@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from inline import Inline
 from mgu.errors import InputError
 from mgu.history import Energy, Hardening, Usage
 from mgu.measure import combined
@@ -74,13 +75,13 @@ def test_what_is_no_budget(figures):
 def test_a_study_begins_no_trial_once_its_budget_is_spent_and_goes_on_with_a_larger_one(tmp_path):
     trained = []
 
-    def train(trial, on_epoch):
+    def job_of(trial):
         trained.append(trial)
-        return Trained(RESULT, lambda folder: None)
+        return lambda common, place: Trained(RESULT)
 
     def go_on(budget):
         with Ledger.open(tmp_path, SETTINGS) as ledger:
-            return run(ledger, ledger.add(TRIALS, SETTINGS), train, {}, Silent(), budget)
+            return run(ledger, ledger.add(TRIALS, SETTINGS), job_of, Inline(), Silent(), budget)
 
     assert go_on(Budget(time_h=2 / 3600)) == "the budget of 0.000555556 h is spent (0.000722 h)"
     assert trained == TRIALS[:1]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from inline import Inline
 from mgu.errors import InputError
 from mgu.history import Epoch, Result
 from mgu.progress import Silent
@@ -19,34 +20,52 @@ class Told(Silent):
     def trial_began(self, index, total, trial):
         self.events.append(f"{index}/{total} {trial.model_name} began")
 
-    def epoch_ended(self, epoch):
-        self.events.append(f"epoch {epoch.epoch}")
+    def epoch_ended(self, trial, epoch):
+        self.events.append(f"{trial.model_name} epoch {epoch.epoch}")
 
     def trial_ended(self, index, total, record):
         self.events.append(f"{record.trial.model_name} {record.status}")
+
+
+def jobs(train):
+    """The job of each trial: to train it, and to write its files."""
+
+    def job_of(trial):
+        def job(common, place):
+            trained, save = train(trial, place.tell)
+            try:
+                place.folder.mkdir(parents=True, exist_ok=True)
+                save(place.folder)
+            except Exception as error:
+                return Trained(trained, error)
+            return Trained(trained)
+
+        return job
+
+    return job_of
 
 
 def run_with(folder, train):
     told = Told()
     with Ledger.open(folder, SETTINGS) as ledger:
         keys = ledger.add(TRIALS, SETTINGS)
-        run(ledger, keys, train, {}, told)
+        run(ledger, keys, jobs(train), Inline(), told)
         return told.events, [ledger.record(key) for key in keys]
 
 
 def succeed(trial, on_epoch):
     on_epoch(Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
-    return Trained(RESULT, lambda folder: (folder / "weights").write_text(trial.model_name))
+    return RESULT, lambda folder: (folder / "weights").write_text(trial.model_name)
 
 
 def test_trials_in_order_and_none_twice(tmp_path):
     events, records = run_with(tmp_path, succeed)
     assert events == [
         "1/2 A_001 began",
-        "epoch 1",
+        "A_001 epoch 1",
         "A_001 finished",
         "2/2 A_MGU_001 began",
-        "epoch 1",
+        "A_MGU_001 epoch 1",
         "A_MGU_001 finished",
     ]
     assert [record.result for record in records] == [RESULT, RESULT]
@@ -55,16 +74,17 @@ def test_trials_in_order_and_none_twice(tmp_path):
         assert (trial_folder(tmp_path, trial) / "weights").read_text() == trial.model_name
 
 
-def test_files_that_cannot_be_written_stop_the_study_with_the_result_kept(tmp_path):
+def test_files_that_cannot_be_written_stop_the_study_before_the_trial_counts_as_done(tmp_path):
     in_the_way = trial_folder(tmp_path, TRIALS[0])
     in_the_way.parent.mkdir(parents=True)
     in_the_way.write_text("a file")
-    with pytest.raises(InputError, match=r"the trial's files cannot be written .*its result is kept"):
+    with pytest.raises(InputError, match=r"the trial's files cannot be written .*make room"):
         run_with(tmp_path, succeed)
     in_the_way.unlink()
     events, records = run_with(tmp_path, succeed)
-    assert events[0] == "2/2 A_MGU_001 began"
-    assert [(record.result, record.attempts) for record in records] == [(RESULT, 1), (RESULT, 1)]
+    assert events[0] == "1/2 A_001 began"
+    assert [(record.result, record.attempts) for record in records] == [(RESULT, 2), (RESULT, 1)]
+    assert (in_the_way / "weights").exists()
 
 
 def test_files_that_cannot_be_made_are_told_of_and_the_next_trial_goes_on(tmp_path):
@@ -72,9 +92,7 @@ def test_files_that_cannot_be_made_are_told_of_and_the_next_trial_goes_on(tmp_pa
         def save(folder):
             raise TypeError(f"cannot write {folder}/weights")
 
-        return (
-            Trained(replace(RESULT, message="not hardened"), save) if trial == TRIALS[0] else succeed(trial, on_epoch)
-        )
+        return (replace(RESULT, message="not hardened"), save) if trial == TRIALS[0] else succeed(trial, on_epoch)
 
     events, records = run_with(tmp_path, unsaved)
     assert events[-1] == "A_MGU_001 finished"
@@ -96,14 +114,14 @@ def test_a_full_disk_stops_the_study_and_is_no_failure_of_the_trial(tmp_path):
             fill(current[0])
         for number in range(1, 400):
             on_epoch(Epoch(number, 0.5, 0.5, 0.5, 0.5, 1.0))
-        return Trained(replace(RESULT, history=RESULT.history * 500), lambda folder: None)
+        return replace(RESULT, message="much " * 50_000), lambda folder: None
 
     current = []
     with Ledger.open(tmp_path, SETTINGS) as ledger:
         current.append(ledger)
         keys = ledger.add(TRIALS, SETTINGS)
         with pytest.raises(InputError, match=r"cannot be written \(database or disk is full\)"):
-            run(ledger, keys, train, {}, Silent())
+            run(ledger, keys, jobs(train), Inline(), Silent())
     statuses = [record.status for record in read_study(tmp_path).records]
     assert statuses == ["finished", "running"]
     assert run_with(tmp_path, succeed)[0][0] == "2/2 A_MGU_001 began"
@@ -121,7 +139,7 @@ def test_a_failure_is_recorded_with_its_cost_and_the_next_trial_goes_on(tmp_path
     def first_fails(trial, on_epoch):
         if trial == TRIALS[0]:
             raise MemoryError("no room for 3 GB")
-        return Trained(RESULT, lambda folder: None)
+        return RESULT, lambda folder: None
 
     _, records = run_with(tmp_path, first_fails)
     assert [record.status for record in records] == ["failed", "finished"]
@@ -137,7 +155,7 @@ def test_a_failure_is_recorded_with_its_cost_and_the_next_trial_goes_on(tmp_path
 def test_a_divergence_is_a_result(tmp_path):
     def diverge(trial, on_epoch):
         result = Result("diverged", tts_s=1.0, message="the loss was not finite in epoch 1")
-        return Trained(result, lambda folder: None)
+        return result, lambda folder: None
 
     _, records = run_with(tmp_path, diverge)
     assert [record.status for record in records] == ["diverged", "diverged"]

@@ -92,7 +92,7 @@ def test_every_activation_over_a_wide_range(activation, groups):
     known = tail.ACTIVATIONS[type(activation)](activation)
     found = [value.clone().requires_grad_() for value in inputs]
     expected = [value.double().requires_grad_() for value in inputs]
-    output, moments = tail.tail(*found, known, eps)
+    output, moments, _ = tail.tail(*found, known, eps)
     output.backward(grad)
     wanted = equations(*expected, activation, eps)
     wanted.backward(grad.double())
@@ -120,7 +120,7 @@ def test_statistics_of_values_far_from_zero_do_not_cancel():
     layer = torch.randn(2000, 9) + torch.linspace(-1e4, 1e4, 9)
     layer[0] = 3e4  # nor do they depend on the first row
     known = tail.ACTIVATIONS[nn.Identity](nn.Identity())
-    _, moments = tail.tail(layer, layer, torch.ones(5, 1, 9), torch.ones(6, 9), known, (1e-3,) * 3)
+    _, moments, _ = tail.tail(layer, layer, torch.ones(5, 1, 9), torch.ones(6, 9), known, (1e-3,) * 3)
     torch.testing.assert_close(moments[0], layer.double().mean(0), rtol=1e-6, atol=1e-4)
     torch.testing.assert_close(moments[1], layer.double().var(0, correction=0), rtol=1e-5, atol=0)
 
@@ -145,7 +145,7 @@ def test_the_number_of_threads_changes_nothing(groups):
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
             leaves = [value.clone().requires_grad_() for value in inputs]
-            output, moments = tail.tail(*leaves, tail.ACTIVATIONS[nn.SELU](nn.SELU()), (1e-3,) * 3)
+            output, moments, _ = tail.tail(*leaves, tail.ACTIVATIONS[nn.SELU](nn.SELU()), (1e-3,) * 3)
             output.square().sum().backward()
             results.append([output.detach(), moments, *(leaf.grad for leaf in leaves)])
     finally:

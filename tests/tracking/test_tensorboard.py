@@ -152,7 +152,7 @@ def test_a_trial_that_failed_says_why_and_has_no_test_score(tmp_path):
     board = TensorBoard(tmp_path / "tb", tmp_path / "s", SETTINGS, ACCURACY)
     listener = Several([board])
     listener.trial_began(1, 1, TRIALS[0])
-    listener.epoch_ended(epoch(1, loss=math.inf))
+    listener.epoch_ended(TRIALS[0], epoch(1, loss=math.inf))
     listener.trial_ended(1, 1, Record(TRIALS[0], "failed", 1, Result("failed", 1.0, message="MemoryError: no room")))
     listener.stopped("spent")
     listener.close()

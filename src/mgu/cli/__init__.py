@@ -17,6 +17,7 @@ from mgu.cli.predict import predict
 from mgu.cli.printing import shown
 from mgu.cli.report import report, status
 from mgu.cli.space import space
+from mgu.cli.telling import first_to_tell
 from mgu.errors import InputError
 
 #: The commands as the manual has them, by heading.
@@ -42,11 +43,17 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            click.echo(shown(f"error: {error}"), err=True)
+            if first_to_tell():
+                click.echo(shown(f"error: {error}"), err=True)
             ctx.exit(2)
+        except click.ClickException as error:
+            if first_to_tell():
+                raise
+            ctx.exit(error.exit_code)
         except KeyboardInterrupt as stop:
             goes_on = "; the same command goes on from the last checkpoint"
-            click.echo(f"stopped{goes_on if ctx.invoked_subcommand == 'compare' else ''}", err=True)
+            if first_to_tell():
+                click.echo(f"stopped{goes_on if ctx.invoked_subcommand == 'compare' else ''}", err=True)
             ctx.exit(143 if isinstance(stop, Terminated) else 130)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

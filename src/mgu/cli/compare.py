@@ -22,6 +22,8 @@ from mgu.cli.options import (
 from mgu.cli.printing import print_rows
 from mgu.recipe import Recipe
 
+_PLACE = ("on", "workers", "cpus_per_trial", "gpus_per_trial", "stall_after")
+
 
 @click.command(short_help="Train one MGU network and the whole grid of plain ones.")
 @data_argument
@@ -57,6 +59,30 @@ from mgu.recipe import Recipe
     help="Searches whose cost the report tells, nothing is trained for it: grid, parallel, oracle, random, halving, "
     "asha, hyperband, tpe, or all of these. Trained beside: switchable, boosting, mlp (these alone: and all searches).",
 )
+@click.option(
+    "--on",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Train on this machine, or on the Ray cluster that it belongs to.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Train so many trials at once. Those that share a machine disturb each other's clocks, and no energy is told "
+    "of them.  [default: 1; on Ray, as many as there is room for]",
+)
+@click.option(
+    "--cpus-per-trial", type=click.IntRange(1), help="On Ray: cores, and threads, of each trial.  [default: 1]"
+)
+@click.option("--gpus-per-trial", type=float, help="On Ray: GPUs of each trial, or a share of one.  [default: 1]")
+@click.option(
+    "--stall-after",
+    default=60.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="Take a trial for hanging once so long no epoch has ended.",
+)
 @tensorboard_option
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @quiet_option
@@ -68,7 +94,7 @@ def compare(data: str, dry_run: bool, quiet: bool, **options: Any) -> None:
     """
     from mgu.jobs import compare, plan
 
-    of_the_run = taken(options, ("time_budget", "energy_budget", "tensorboard"))
+    of_the_run = taken(options, ("time_budget", "energy_budget", "tensorboard", *_PLACE))
     if dry_run:
         _print_plan(plan(data, **options))
         return

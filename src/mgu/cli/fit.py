@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mgu import torchrun
 from mgu.cli.options import (
     HomePath,
     country_option,
@@ -26,6 +27,7 @@ Examples:
   mgu fit photos/ --image-size 64,64      # where the images differ in size
   mgu fit houses.csv --target price --drop id --out models/houses
   mgu fit scans/ --group case_id          # never split a case
+  torchrun --nproc-per-node 2 -m mgu fit scans/   # one network, in two processes
 """
 
 
@@ -58,4 +60,5 @@ def fit(data: str, quiet: bool, **options: Any) -> None:
         model = fit(data, **options, verbose=not quiet, command=shlex.join(["mgu", *sys.argv[1:]]))
     except NotTrainedError as error:
         raise click.ClickException(f"nothing was saved: {error}") from error
-    click.echo(str(model.folder))
+    if torchrun.rank() == 0:
+        click.echo(str(model.folder))

@@ -56,13 +56,15 @@ def load_data(
     list of values that a row must hold to be taken. ``image_size`` (height, width) is what images are resized to,
     whatever their proportions. Columns in ``drop`` are no features. The data set's ``note`` tells of all four.
 
-    Decoded images are cached in ``$MGU_CACHE``, ``$XDG_CACHE_HOME/mgu`` or ``~/.cache/mgu``.
+    Decoded images are cached in ``$MGU_CACHE``, ``$XDG_CACHE_HOME/mgu`` or ``~/.cache/mgu``. Where they take more than
+    a sixteenth of the memory that is free, they stay there, and are read from the file as they are needed.
 
     Raises InputError for an unknown name, a missing file, a Hub out of reach, an image that cannot be read or differs
     in size, a column or a value to be kept that is not there, a group that is missing, of two classes or in two splits,
     a table that cannot be read, a feature that is infinite, dates, wholly missing, of mixed types or as good as an id,
     a target that is absent, incomplete, all of one value (a quantity: in any split), or not of the task, a class unseen
-    in training, and too few samples or groups, in all or of a class.
+    in training, and too few samples or groups, in all or of a class,
+    and where images do not fit in memory and the cache has no room for them.
     """
     if limit is not None and (not _whole(limit) or limit < MIN_LIMIT):
         raise InputError(f"limit must be a whole number of at least {MIN_LIMIT}, or left out; {limit!r} was given")
@@ -78,7 +80,7 @@ def load_data(
     splits, features = decoded.take(cut(decoded.y, classes, name, limit=limit, seed=seed, groups=decoded.groups))
     if not classes:
         check_varied({role: split.y for role, split in splits.items()}, name)
-    return DataSet(
+    data = DataSet(
         name,
         **splits,
         classes=classes,
@@ -88,6 +90,8 @@ def load_data(
         note=query.note(decoded.group),
         query=query,
     )
+    _ = data.mean, data.std  # worked out here, where it is once for all trials, each in a process of its own
+    return data
 
 
 def _whole(number: object) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgu.data.features import TableFeatures
+from mgu.data.mapped import Mapped, pieces
 from mgu.data.query import Query
 
 Floats = NDArray[np.float32]
@@ -27,12 +28,13 @@ Groups = NDArray[np.str_]
 class Split:
     """Samples and their targets.
 
-    ``x`` is (samples, channels, *positions) uint8 for images and (samples, features) float32 for tables; ``y`` is
+    ``x`` is (samples, channels, *positions) uint8 for images, mapped where they are too many for memory, and (samples,
+    features) float32 for tables; ``y`` is
     (samples,): int64, an index into the classes, or for regression float32. ``groups`` (samples,) names the group of
     each sample, such as a case; None where the data has none.
     """
 
-    x: NDArray[Any]
+    x: NDArray[Any] | Mapped
     y: Target
     groups: Groups | None = None
 
@@ -40,8 +42,9 @@ class Split:
         return f"<Split of {len(self.y):,} samples: x {self.x.shape} {self.x.dtype}, y {self.y.dtype}>"
 
     def take(self, rows: NDArray[np.int64]) -> "Split":
-        """The samples at these positions, copied."""
-        return Split(self.x[rows], self.y[rows], None if self.groups is None else self.groups[rows])
+        """The samples at these positions, copied where they are in memory."""
+        x = self.x.take(rows) if isinstance(self.x, Mapped) else self.x[rows]
+        return Split(x, self.y[rows], None if self.groups is None else self.groups[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +163,7 @@ class DataSet:
     @cached_property
     def _moments(self) -> tuple[Floats, Floats]:
         x = self.train.x
-        mean, std = _image_moments(x) if x.dtype == np.uint8 else _table_moments(x)
+        mean, std = _image_moments(x) if x.dtype == np.uint8 else _table_moments(np.asarray(x))
         narrow = std.astype(np.float32)
         return mean.astype(np.float32), np.where(narrow > 0, narrow, np.float32(1))
 
@@ -176,27 +179,23 @@ def checksum(splits: Mapping[str, Split], classes: tuple[str, ...]) -> str:
     for role in ("train", "validation", "test"):
         for array in (splits[role].x, splits[role].y):
             digest.update(f"{role} {array.dtype.str} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+            for piece in pieces(array):
+                digest.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
         groups = splits[role].groups
         if groups is not None:
             digest.update(f"{role} groups {json.dumps(groups.tolist())}".encode())
     return digest.hexdigest()
 
 
-def _image_moments(x: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _image_moments(x: NDArray[np.uint8] | Mapped) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     # From histograms: exact, and without a copy of all images as floats.
     values = np.arange(256)
-    counts = np.stack([_histogram(x[:, channel]) for channel in range(x.shape[1])])
+    counts = np.zeros((x.shape[1], 256), dtype=np.int64)
+    for piece in pieces(x):
+        counts += [np.bincount(channel.ravel(), minlength=256) for channel in piece.swapaxes(0, 1)]
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean = (counts @ values) / counts.sum(axis=1)
     return mean, np.sqrt((shares * (values - mean[:, None]) ** 2).sum(axis=1))
-
-
-def _histogram(x: NDArray[np.uint8]) -> NDArray[np.int64]:
-    counts = np.zeros(256, dtype=np.int64)
-    for start in range(0, len(x), 1024):
-        counts += np.bincount(x[start : start + 1024].ravel(), minlength=256)
-    return counts
 
 
 def _table_moments(x: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -15,9 +15,11 @@ from mgu.data.tables import Table, read_tables
 from mgu.data.targets import encode_target
 
 
-def decode(sets: Any, source: str, query: Query, folders: Sequence[Path]) -> Decoded | Table:
+def decode(
+    sets: Any, source: str, query: Query, folders: Sequence[Path], mapped: Path | None = None
+) -> Decoded | Table:
     """The splits of a ``datasets.DatasetDict`` that are recognised by name; ``source`` names it in errors, and its
-    images may lie in the ``folders``.
+    images may lie in the ``folders``. Images that do not fit in memory are files ``mapped`` in that folder.
 
     Raises InputError for what cannot be read, a column or value that is not there, groups that are not whole, and a
     target that does not suit the task.
@@ -31,7 +33,7 @@ def decode(sets: Any, source: str, query: Query, folders: Sequence[Path]) -> Dec
     places = {role: place(f"{source}, split {name}") for role, name in roles.items()}
     if images is None:
         return read_tables({role: _frame(split) for role, split in splits.items()}, query, places, source, names)
-    return _read_images(splits, images, query, places, source, names, folders)
+    return _read_images(splits, images, query, places, source, names, folders, mapped)
 
 
 def _read_images(
@@ -42,6 +44,7 @@ def _read_images(
     source: str,
     names: Mapping[str, Sequence[str]],
     folders: Sequence[Path],
+    mapped: Path | None,
 ) -> Decoded:
     columns = [name for name in splits["train"].features if name != images]
     target, group = chosen_columns(columns, query, source, list(names), GROUP_COLUMNS)
@@ -52,7 +55,7 @@ def _read_images(
     y, classes = encode_target(targets, names.get(target), places, query.task)
     groups = read_groups(frames, group, y, classes, places) if group else {}
     rows = {role: frames[role].index.to_numpy() for role in y}
-    x = decode_images({role: splits[role] for role in y}, images, places, rows, folders, query.image_size)
+    x = decode_images({role: splits[role] for role in y}, images, places, rows, folders, query.image_size, mapped)
     return Decoded({role: Split(x[role], y[role], groups.get(role)) for role in y}, classes, group)
 
 

@@ -14,6 +14,7 @@ from mgu.data.cells import as_text, numbers
 from mgu.data.columns import check_column
 from mgu.data.csv_file import read_csv
 from mgu.data.images import read_like
+from mgu.data.mapped import Mapped
 from mgu.data.places import FIRST_ROW, Place, sheet
 from mgu.data.preprocessing import Preprocessing
 from mgu.data.sources import read
@@ -38,7 +39,7 @@ class Fresh:
 
     kind: str
     names: tuple[str, ...]
-    x: NDArray[Any]
+    x: NDArray[Any] | Mapped
     y: Target
     faults: tuple[str, ...] = ()
 

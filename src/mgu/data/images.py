@@ -1,5 +1,6 @@
 """From encoded image files to one array a split."""
 
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgu.data.loading import check_inside
+from mgu.data.mapped import fits, new_images
 from mgu.data.places import Place
 from mgu.errors import InputError
 
@@ -27,16 +29,33 @@ def decode_images(
     rows: Mapping[str, NDArray[np.int64]],
     folders: Sequence[Path],
     size: tuple[int, int] | None = None,
+    mapped: Path | None = None,
 ) -> dict[str, Pixels]:
     """The images in these rows of each ``datasets.Dataset``, (samples, channels, height, width) uint8.
 
     One channel where every image of every split is greyscale (16 bits are scaled to 8), else red, green and blue;
     transparency is dropped, and so is all but the first frame of an animation. With a ``size`` (height, width), each is
-    resized to it, whatever its proportions: bilinear, over all the pixels that one pixel comes from.
+    resized to it, whatever its proportions: bilinear, over all the pixels that one pixel comes from. Where all of them
+    do not fit in memory, the arrays are files ``mapped`` in that folder.
 
     Raises InputError, naming the file or the row, for an image that cannot be read, lies in none of the ``folders``, or
-    has more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``; and, without a ``size``, for one that differs in size.
+    has more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``; without a ``size``, for one that differs in size; and where
+    there is no room for a mapped file.
     """
+    count = sum(map(len, rows.values()))
+
+    def new(role: str, image: tuple[int, ...]) -> Pixels:
+        shape = (len(rows[role]), *image)
+        return np.empty(shape, np.uint8) if fits(count * math.prod(image)) else new_images(shape, mapped)
+
+    def widened(role: str, channels: int, filled: int) -> Pixels:
+        array = arrays[role]
+        if array.shape[1] >= channels:
+            return array
+        wide = new(role, (channels, *array.shape[2:]))
+        wide[:filled] = array[:filled]
+        return wide
+
     arrays: dict[str, Pixels] = {}
     first: tuple[str, Pixels] | None = None
     for role, samples in sets.items():
@@ -49,11 +68,11 @@ def decode_images(
                     "have the same size: resize them (--image-size HEIGHT,WIDTH does)"
                 )
             if i == 0:
-                arrays[role] = np.empty((len(rows[role]), *pixels.shape), dtype=np.uint8)
-            arrays[role] = _widen(arrays[role], len(pixels))
+                arrays[role] = new(role, pixels.shape)
+            arrays[role] = widened(role, len(pixels), i)
             arrays[role][i] = pixels
     channels = max(array.shape[1] for array in arrays.values())
-    return {role: _widen(array, channels) for role, array in arrays.items()}
+    return {role: widened(role, channels, len(array)) for role, array in arrays.items()}
 
 
 def read_like(path: Path, shape: tuple[int, ...], size: tuple[int, int] | None = None) -> Pixels:

@@ -44,7 +44,7 @@ def _read_hub(name: str, query: Query) -> Decoded | Table:
         if not files:
             return decode(sets, name, query, hub_folders())
         key = cache.key(Path(os.path.commonpath([file.parent for file in files])), files, query)
-        return cache.cached(key, lambda: decode(sets, name, query, hub_folders()))
+        return cache.cached(key, lambda mapped: decode(sets, name, query, hub_folders(), mapped))
 
 
 def _read_folder(path: Path, query: Query) -> Decoded | Table:
@@ -60,11 +60,11 @@ def _read_files(
     if set("*?[") & set(f"{base.resolve()}{source}"):
         raise InputError(f"{source}: datasets reads * ? and [ in a path as wildcards; rename the folder or file")
 
-    def decode_anew() -> Decoded | Table:
+    def decode_anew(mapped: Path | None) -> Decoded | Table:
         # Its own copy would stay for good in the cache of ``datasets``; ours is kept instead.
-        with cache.scratch() as folder, quiet():
-            sets = load_sets(loader, source, base.resolve(), cache_dir=str(folder), **options)
-            return decode(sets, source, query, [base.resolve()])
+        with cache.scratch() as theirs, quiet():
+            sets = load_sets(loader, source, base.resolve(), cache_dir=str(theirs), **options)
+            return decode(sets, source, query, [base.resolve()], mapped)
 
     return cache.cached(cache.key(base, files, query), decode_anew)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from mgu import torchrun
 from mgu.comparison import Comparison, default_space
 from mgu.data import load_data
 from mgu.errors import InputError
@@ -24,6 +25,7 @@ from mgu.study.trained_rivals import TRAINED_RIVALS
 from mgu.study.trial import StudyView, Trial
 from mgu.tracking.tensorboard import TensorBoard, summary_writer
 from mgu.training import framework_of
+from mgu.workplaces import Workplace
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,11 @@ def compare(
     time_budget: float | None = None,
     energy_budget: float | None = None,
     tensorboard: str | Path | None = None,
+    on: str = "local",
+    workers: int | None = None,
+    cpus_per_trial: int | None = None,
+    gpus_per_trial: float | None = None,
+    stall_after: float = Workplace.stall_s / 60,
     verbose: bool = True,
     command: str | None = None,
     **options: Any,
@@ -61,12 +68,15 @@ def compare(
     there; ``mgu compare`` from Python. A study that is there already goes on where it was.
 
     ``options`` are those of ``plan``, and so of ``fit``. No trial is begun once a budget, in hours or kWh, is spent.
-    ``tensorboard`` is a folder to write the training to, epoch by epoch, a run a trial. Unless it is not ``verbose``,
-    how far the study is is shown meanwhile, and at the end its table. ``command`` is kept in the ledger.
+    ``tensorboard`` is a folder to write the training to, epoch by epoch, a run a trial. So many ``workers`` train a
+    trial each at once, ``on`` this machine ("local") or a Ray cluster ("ray"); see ``mgu.workplaces.Workplace``. A
+    trial of which nothing was heard for ``stall_after`` minutes has failed. Unless it is not ``verbose``, how far the
+    study is is shown meanwhile, and at the end its table. ``command`` is kept in the ledger.
 
     Raises InputError for data and options that do not fit, and where the folder cannot be used for this study.
     """
     budget = Budget(time_budget, energy_budget)
+    place = Workplace(on, workers, cpus_per_trial, gpus_per_trial, 60 * stall_after)
     if tensorboard:
         summary_writer()  # before the data is read, which may take long
     planned = plan(data, **options)
@@ -74,7 +84,7 @@ def compare(
     console = Console(soft_wrap=not sys.stdout.isatty())
     beside = [TensorBoard(Path(tensorboard), planned.folder, comparison.settings(), score)] if tensorboard else []
     with listen(console, comparison.recipe.epochs, not verbose, score, beside) as listener:
-        view = comparison.run(planned.folder, planned.trials, listener, command, planned.searches, budget)
+        view = comparison.run(planned.folder, planned.trials, listener, command, planned.searches, budget, place=place)
     if verbose:
         costs = search_costs(view, planned.searches) if planned.searches else None
         print_summary(summarise(view), console, costs)
@@ -103,6 +113,11 @@ def plan(
 
     Raises InputError for data and options that do not fit.
     """
+    if torchrun.processes() > 1:
+        raise InputError(
+            f"torchrun has started {torchrun.processes()} processes, each of which would run the whole study; start "
+            "mgu compare without it: a study's trials are many networks, not one over many devices"
+        )
     searches, trained = searches_and_trained(rivals)
     chosen = Options.of(options)
     wanted = load_space(space) if space else None

@@ -10,6 +10,8 @@ from mgu.measure.carbon import silence_codecarbon
 
 #: Seconds after which CodeCarbon reads again: a RAPL counter runs over after 262 kJ, which take some minutes at most.
 READ_S = 15.0
+#: Seconds from one reading to the next, at least: asked sooner, CodeCarbon reads nothing.
+APART_S = 0.06
 
 #: Where CodeCarbon's figures come from, by its own names. Measured are only those that a counter in the hardware adds
 #: up; readings of power, and all that CodeCarbon works out from what it takes the hardware to be, are estimates.
@@ -38,7 +40,7 @@ class Host(Protocol):
         ...
 
     def lap(self) -> tuple[Energy, ...]:
-        """What processor and memory took since the last lap."""
+        """What processor and memory took since the last lap; a short lap is waited for."""
         ...
 
     def stop(self) -> None:
@@ -88,6 +90,7 @@ class CodeCarbonHost:
             self._totals()
 
     def lap(self) -> tuple[Energy, ...]:
+        time.sleep(max(0.0, self._read_at + APART_S - time.monotonic()))
         before, after = self._lap_began, self._totals()
         self._lap_began = after
         if before is None or after is None:

@@ -1,17 +1,18 @@
 """The meter around a training run."""
 
 import time
+from collections.abc import Mapping
 from threading import Event, Lock, Thread
 from types import TracebackType
 
 import torch
 
-from mgu.history import Usage
+from mgu.history import Energy, Usage
 from mgu.measure import processes
 from mgu.measure.carbon import carbon_intensity
 from mgu.measure.clock import Clock
 from mgu.measure.gpu import open_gpu
-from mgu.measure.host import open_host
+from mgu.measure.host import Host, NoHost, open_host
 from mgu.measure.reading import Lap, Reading
 
 #: Seconds between two readings of the loads and the memory.
@@ -27,17 +28,21 @@ class Meter:
 
     Energies are of the whole machine, whoever used it: GPU by NVML's counter, processor and memory by CodeCarbon,
     which measures or estimates; each figure says which. Loads of processes are in cores. What
-    cannot be read is None, or absent with the reason.
+    cannot be read is None, or absent with the reason. ``shared`` has, by part ("cpu", "ram", "gpu"), why what the part
+    takes is not the run's alone: its energy is then absent for that reason.
 
     Raises InputError, before anything is run, for a country whose carbon intensity is not known.
     """
 
-    def __init__(self, device: torch.device, country: str | None = None) -> None:
-        self.country = country
+    def __init__(
+        self, device: torch.device, country: str | None = None, shared: Mapping[str, str] | None = None
+    ) -> None:
+        self.country, self._shared = country, shared or {}
         self._carbon_intensity = carbon_intensity(country)
         self._clock = Clock(device)
         self._gpu = open_gpu(device)
-        self._host = open_host(country)
+        # CodeCarbon takes seconds to start, which is for nothing where none of its figures is the run's own.
+        self._host: Host = open_host(country) if {"cpu", "ram"} - self._shared.keys() else NoHost("")
         self._lock = Lock()
         self._over = Event()
         self._thread = Thread(target=self._watch, name="mgu meter", daemon=True)
@@ -62,9 +67,9 @@ class Meter:
         with self._lock:
             lap = self._lap.extended(self._read())
             self._lap = Lap.begin(lap.last)
-            energy = self._host.lap()
+            energy = (*self._host.lap(), self._gpu.energy(lap.first.gpu, lap.last.gpu))
         return Usage(
-            energy=(*energy, self._gpu.energy(lap.first.gpu, lap.last.gpu)),
+            energy=tuple(self._own(entry) for entry in energy),
             device_load_mean=lap.device_load_mean,
             device_load_peak=lap.device_load_peak,
             cpu_load_mean=lap.cpu_load_mean,
@@ -82,6 +87,9 @@ class Meter:
         with self._lock:
             self._lap = self._lap.extended(self._read())
             self._host.refresh()
+
+    def _own(self, entry: Energy) -> Energy:
+        return Energy(entry.part, None, "absent", self._shared[entry.part]) if entry.part in self._shared else entry
 
     def _watch(self) -> None:
         while not self._over.wait(SAMPLE_S):

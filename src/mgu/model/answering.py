@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mgu.data.fresh import Fresh
+from mgu.data.mapped import Mapped
 from mgu.data.preprocessing import Preprocessing
 from mgu.errors import InputError
 from mgu.history import Answers, Errors
@@ -63,7 +64,7 @@ def predictions(model: Model, fresh: Fresh) -> Predictions:
     return Predictions(fresh, model.preprocessing, answered(model, model.network, fresh.x).cpu())
 
 
-def answered(model: Model, network: nn.Module, x: NDArray[Any]) -> Tensor:
+def answered(model: Model, network: nn.Module, x: NDArray[Any] | Mapped) -> Tensor:
     """A network's outputs for samples that are made into what it takes, in batches: (samples, outputs) float32."""
     parts = (x[start : start + EVALUATION_BATCH] for start in range(0, len(x), EVALUATION_BATCH))
     with torch.no_grad():

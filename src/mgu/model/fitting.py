@@ -1,6 +1,7 @@
 """From a data set to a model's folder: one network of its size, trained, explained and hardened."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mgu.errors import InputError
 from mgu.files import sha256
 from mgu.history import Epoch, Hardening
 from mgu.measure import Meter, environment
+from mgu.measure.carbon import carbon_intensity
 from mgu.model.card import answers_card, architecture_card, cost_card, data_card, metrics_card
 from mgu.model.folder import SOFT_WEIGHTS, write_folder
 from mgu.model.soft import describe_soft
@@ -23,6 +25,7 @@ from mgu.spaces import Architecture
 from mgu.torch.network import model_size
 from mgu.torch.weights import save_weights
 from mgu.training import Fitted, Recipe, fit
+from mgu.training.processes import ALONE, Processes
 from mgu.training.tasks import task_of
 
 
@@ -50,11 +53,16 @@ class FittedModel:
         """Write the folder, whole or not at all. Raises InputError where it is there already, and OSError."""
         return write_folder(folder, self._write)
 
-    def _write(self, folder: Path) -> None:
+    def save_networks(self, folder: Path) -> Path:
+        """Write both networks and the card into a folder, without the pictures. Raises OSError."""
         weights = save_weights(self.fitted.network, folder / SOFT_WEIGHTS)
         soft = {**describe_soft(self.architecture, self.unit), "sha256": sha256(weights)}
         assert self.fitted.hardened_learner
         self.fitted.hardened_learner.save_plain(folder, self.data.input_shape, {**self.card, "soft": soft})
+        return folder
+
+    def _write(self, folder: Path) -> None:
+        self.save_networks(folder)
         write_diagnosis(self.diagnosis, folder, self.fitted.result.history, self.hardening.decisions)
 
 
@@ -68,11 +76,12 @@ def fit_model(
     country: str | None = None,
     command: str = "",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    processes: Processes = ALONE,
 ) -> FittedModel:
     """Train the network of ``architecture_for`` the data's shape by the recipe, harden it and explain it.
 
     ``unit`` are MultiGatedUnit's options; ``country`` says where the electricity comes from; ``command`` is kept in the
-    card. See ``mgu.training.fit`` for the rest.
+    card. See ``mgu.training.fit`` for the rest. Of several ``processes`` the first alone measures what it takes.
 
     Raises InputError for a recipe that leaves no epoch after hardening and for options that the data does not take, and
     NotTrainedError where a loss was not finite or hardening failed.
@@ -84,8 +93,18 @@ def fit_model(
         )
     unit, chosen = dict(unit or {}), architecture_for(data.input_shape, len(data.train.y))
     model_size(chosen, data.input_shape, task_of(data).outputs, **unit)  # options are refused before any training
-    with Meter(torch.device(device), country) as meter:
-        fitted = fit(chosen, data, recipe, seed=seed, device=device, unit=unit, on_epoch=on_epoch, meter=meter)
+    with _meter(device, country, processes) as meter:
+        fitted = fit(
+            chosen,
+            data,
+            recipe,
+            seed=seed,
+            device=device,
+            unit=unit,
+            on_epoch=on_epoch,
+            meter=meter,
+            processes=processes,
+        )
     hardening = _finished(fitted)
     diagnosis, preprocessing = explained(fitted), Preprocessing.of(data)
     result = hardening.result
@@ -98,11 +117,23 @@ def fit_model(
         **({"case_metrics": metrics_card(by_case, "the test split, one answer a group")} if by_case else {}),
         "cost": cost_card(fitted.result, hardening),
         "architecture": architecture_card(diagnosis, hardening.decisions),
-        "training": {**asdict(replace(recipe, decay=recipe.step_decay)), "seed": seed},
+        "training": {**asdict(replace(recipe, decay=recipe.step_decay)), "seed": seed, **_together(processes)},
         "versions": environment(torch.device(device)),
         "command": command,
     }
     return FittedModel(data, preprocessing, chosen, unit, fitted, hardening, diagnosis, card)
+
+
+def _meter(device: str, country: str | None, processes: Processes) -> AbstractContextManager[Meter | None]:
+    """What measures, in the first process; the others refuse what it refuses."""
+    if processes.first:
+        return Meter(torch.device(device), country)
+    carbon_intensity(country)
+    return nullcontext()
+
+
+def _together(processes: Processes) -> Mapping[str, int]:
+    return {"processes": processes.count} if processes.count > 1 else {}
 
 
 def _finished(fitted: Fitted) -> Hardening:

@@ -27,10 +27,8 @@ class Budget:
     def exceeded(self, records: Iterable[Record]) -> str:
         """Which budget the trials have spent, in words; empty where something is left of each."""
         known = list(records)
-        hours = sum(record.spent_s for record in known) / 3600
-        if self.time_h is not None and hours >= self.time_h:
+        if self.time_h is not None and (hours := sum(record.spent_s for record in known) / 3600) >= self.time_h:
             return f"the budget of {self.time_h:g} h is spent ({hours:.3g} h)"
-        kwh = sum(record.spent_kwh for record in known)
-        if self.energy_kwh is not None and kwh >= self.energy_kwh:
+        if self.energy_kwh is not None and (kwh := sum(record.spent_kwh for record in known)) >= self.energy_kwh:
             return f"the budget of {self.energy_kwh:g} kWh is spent ({kwh:.3g} kWh)"
         return ""

@@ -48,11 +48,14 @@ class Ledger:
     Every change is one transaction, on disk before the call returns (WAL, synchronous FULL): a killed process loses no
     result that was written. When it is closed, all is in one file again, and nothing needs to be written to read it. A
     trial is known by its key, so that adding it twice adds it once.
+
+    A record is read and checked once, and held in memory until it changes: nobody else writes.
     """
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self._connection = connection
         self.folder = folder
+        self._records: dict[str, Record] = {}
 
     @classmethod
     @contextmanager
@@ -117,14 +120,22 @@ class Ledger:
 
     def record(self, key: str) -> Record:
         """The trial and what is known of it. Raises InputError where that is damaged, or of a newer mgu."""
-        row = self._connection.execute(f"SELECT {COLUMNS} FROM trials WHERE key = ?", (key,)).fetchone()
-        return read_record(row, self.folder / FILE)
+        if key not in self._records:
+            row = self._connection.execute(f"SELECT {COLUMNS} FROM trials WHERE key = ?", (key,)).fetchone()
+            self._records[key] = read_record(row, self.folder / FILE)
+        return self._records[key]
+
+    def records(self) -> tuple[Record, ...]:
+        """All trials, in order. Raises InputError as ``record`` does."""
+        keys = self._connection.execute("SELECT key FROM trials ORDER BY position").fetchall()
+        return tuple(self.record(key) for (key,) in keys)
 
     def view(self) -> StudyView:
         """The whole study as it stands. Raises InputError where anything of it is damaged, or of a newer mgu."""
-        return _view(self._connection, self.folder / FILE)
+        return _view(self._connection, self.folder / FILE, self.records())
 
     def _change(self, assignments: str, key: str, *values: object) -> None:
+        self._records.pop(key, None)
         self._write(f"UPDATE trials SET {assignments} WHERE key = ?", (*values, key))
 
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
@@ -162,7 +173,10 @@ def read_study(folder: Path) -> StudyView:
         raise InputError(f"{folder}: no study here ({FILE} is missing); give the folder that a study was written to")
     with _opened(_read_only((folder / FILE).resolve())) as connection:
         begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'trials'").fetchone()
-        return _view(connection, folder / FILE) if begun else StudyView({}, {})  # its first process has just made it
+        if not begun:  # its first process has just made it
+            return StudyView({}, {})
+        rows = connection.execute(f"SELECT {COLUMNS} FROM trials ORDER BY position").fetchall()
+        return _view(connection, folder / FILE, tuple(read_record(row, folder / FILE) for row in rows))
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -235,8 +249,7 @@ def _distrust(connection: sqlite3.Connection) -> None:
             raise sqlite3.DatabaseError(f"it has a {kind} {str(name)[:40]!r}, which no ledger has")
 
 
-def _view(connection: sqlite3.Connection, source: Path) -> StudyView:
-    rows = connection.execute(f"SELECT {COLUMNS} FROM trials ORDER BY position").fetchall()
+def _view(connection: sqlite3.Connection, source: Path, records: tuple[Record, ...]) -> StudyView:
     cells = connection.execute("SELECT DISTINCT environment FROM trials WHERE environment IS NOT NULL").fetchall()
     with readable(source, "where its trials ran"):
         environment = _merged(read_json(text) for (text,) in cells)
@@ -244,7 +257,6 @@ def _view(connection: sqlite3.Connection, source: Path) -> StudyView:
     with readable(source, "what the study is"):
         check_used(settings or {})
         check(commands or [], list[str], "commands")
-    records = tuple(read_record(row, source) for row in rows)
     return StudyView(settings or {}, environment, records, tuple(commands or ()))
 
 

@@ -1,42 +1,38 @@
-"""Train the trials of a study that are not yet done, one after the other, whatever becomes of each."""
+"""Train the trials of a study that are not yet done, as many at once as there are workers, whatever becomes of each."""
 
-import os
+import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from mgu.errors import InputError
 from mgu.history import Epoch, Result
 from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
+from mgu.study.mirror import Changes, apply
 from mgu.study.trial import Record, Trial
-from mgu.study.workers import DiedError, FailedError, StalledError
+from mgu.study.workers import Answer, Began, Changed, Death, Failure, Job, Kept, Refusal, Stall, Waiting, Workers
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training a trial gives: its result, and how to write its files into a folder."""
+    """What the job of a trial answers: its result, and what kept its files from being made."""
 
     result: Result
-    save: Callable[[Path], None]
+    unsaved: Exception | None = None
 
 
 NO_LIMIT = Budget()
-
-
-@dataclass(frozen=True)
-class Kept:
-    """So many seconds of a trial's clock are in a checkpoint: they are not lost with the attempt."""
-
-    seconds: float
-
-
-#: Trains one trial: what it is, and what to call after each epoch, and with each state that was kept or found.
-Train = Callable[[Trial, Callable[[Epoch | Kept], None]], Trained]
 #: An attempt whose process died is followed by another, but for so many deaths in a row with nothing kept between.
 DEATHS = 3
+#: The folder in a trial's own where its state is kept until its result is on record.
+CHECKPOINTS = "checkpoints"
+#: Seconds between two entries of how long an attempt has run, at least: each waits for the disk.
+APART_S = 1.0
 
 
 class Listener(Protocol):
@@ -44,7 +40,9 @@ class Listener(Protocol):
 
     def trial_began(self, index: int, total: int, trial: Trial) -> None: ...
 
-    def epoch_ended(self, epoch: Epoch) -> None: ...
+    def trial_waits(self, trial: Trial, reason: str) -> None: ...
+
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None: ...
 
     def trial_ended(self, index: int, total: int, record: Record) -> None: ...
 
@@ -54,116 +52,175 @@ class Listener(Protocol):
 def run(
     ledger: Ledger,
     keys: Sequence[str],
-    train: Train,
-    environment: Mapping[str, str],
+    job_of: Callable[[Trial], Job],
+    workers: Workers,
     listener: Listener,
     budget: Budget = NO_LIMIT,
 ) -> str:
     """Train each of the trials that has no result yet, and return why some were left: their budget is spent, which is
     looked at before each of them, or nothing.
 
-    An error in a trial is its result ("failed", with the error's text and the time it cost), and the next trial goes
-    on. A failed trial is tried again by the next call, as is one whose process died; a finished or diverged one is not.
+    The job of a trial answers ``Trained``, and tells of each ``Epoch`` and of each state that was ``Kept`` or found. An
+    error in it is its result ("failed", with the error's text and the time it cost), and the others go on. A failed
+    trial is tried again by the next call, as is one whose process died; a finished or diverged one is not.
 
     What keeps a trial's files from being made is added to its result's message. Raises InputError, which ends the
     study, where the ledger or a file cannot be written.
     """
-    for index, key in enumerate(keys, 1):
-        record = ledger.record(key)
-        if record.status in ("finished", "diverged"):
-            continue
-        if spent := budget.exceeded(ledger.view().records):
-            return spent
-        listener.trial_began(index, len(keys), record.trial)
-        trained = _Attempts(ledger, key, record.trial, train, environment, listener).trained()
-        ledger.end(key, trained.result)
-        unsaved = _save(trained, ledger.folder, record.trial)
-        if unsaved:
-            message = "; ".join(filter(None, (trained.result.message, f"not saved: {unsaved}")))
-            ledger.end(key, replace(trained.result, message=message))
-        listener.trial_ended(index, len(keys), ledger.record(key))
-    return ""
+    under_way: dict[str, _Attempts] = {}
+    try:
+        return _run(ledger, keys, job_of, workers, listener, budget, under_way)
+    finally:
+        with suppress(InputError):  # which may be why it ends
+            for attempts in under_way.values():
+                attempts.stopped()
+
+
+def _run(
+    ledger: Ledger,
+    keys: Sequence[str],
+    job_of: Callable[[Trial], Job],
+    workers: Workers,
+    listener: Listener,
+    budget: Budget,
+    under_way: "dict[str, _Attempts]",
+) -> str:
+    known = [(index, key, ledger.record(key)) for index, key in enumerate(keys, 1)]
+    waiting = deque(entry for entry in known if entry[2].status not in ("finished", "diverged"))
+    spent = ""
+    while waiting or under_way:
+        while waiting and len(under_way) < workers.slots:
+            if spent := budget.exceeded(ledger.records()):
+                waiting.clear()
+                break
+            index, key, record = waiting.popleft()
+            listener.trial_began(index, len(keys), record.trial)
+            under_way[key] = _Attempts(ledger, index, key, record.trial, job_of(record.trial), workers, listener)
+            under_way[key].start()
+        if not under_way:
+            break
+        key, message = workers.next()
+        if trained := under_way[key].told(message):
+            attempts = under_way.pop(key)
+            _record(ledger, key, attempts.trial, trained, message)
+            listener.trial_ended(attempts.index, len(keys), ledger.record(key))
+    return spent
 
 
 def trial_folder(study: Path, trial: Trial) -> Path:
     """Where a trial keeps its files. Raises InputError where that is a link, which may lead out of the study."""
     folder = study / "trials" / f"{trial.model_name}-seed{trial.seed}"
-    if os.path.islink(folder) or os.path.islink(folder.parent):
+    if any(path.is_symlink() for path in (folder.parent, folder, folder / CHECKPOINTS)):
         raise InputError(f"{folder} is a link, or in one; a study's files are in its own folder: put them there")
     return folder
 
 
 class _Attempts:
-    """The attempts at one trial, each with its cost in the ledger."""
+    """The attempts at one trial, one after the other, each with its cost in the ledger."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        key: str,
-        trial: Trial,
-        train: Train,
-        environment: Mapping[str, str],
-        listener: Listener,
+        self, ledger: Ledger, index: int, key: str, trial: Trial, job: Job, workers: Workers, listener: Listener
     ) -> None:
-        self.ledger, self.key, self.trial, self.train = ledger, key, trial, train
-        self.environment, self.listener = environment, listener
-        self.kept_s: float | None = None  # by the attempt that is under way
+        self.ledger, self.index, self.key, self.trial = ledger, index, key, trial
+        self.job, self.workers, self.listener = job, workers, listener
         self.farthest_s, self.deaths = 0.0, 0
 
-    def trained(self) -> Trained:
-        """What the first attempt gives whose process does not die, or that there was none."""
-        while True:
-            self.ledger.begin(self.key, self.environment)
-            self.begun, self.kept_s = time.perf_counter(), None
-            try:
-                return self.train(self.trial, self._told)
-            except InputError:
-                raise
-            except DiedError as death:
-                self.ledger.progress(self.key, self._elapsed_s)
-                self.deaths = 1 if (self.kept_s or 0) > self.farthest_s else self.deaths + 1
-                self.farthest_s = max(self.farthest_s, self.kept_s or 0)
-                if self.deaths >= DEATHS:
-                    return self._failed(f"{death}, in {DEATHS} attempts")
-            except (FailedError, StalledError) as error:
-                return self._failed(str(error))
-            except Exception as error:  # a trial may fail in any way; the study must go on
-                return self._failed(f"{type(error).__name__}: {error}")
+    def start(self) -> None:
+        """Have the next attempt made."""
+        self.begun: float | None = None
+        self.written_at = time.monotonic()
+        self.kept_s: float | None = None
+        self.workers.start(self.key, self.job, trial_folder(self.ledger.folder, self.trial))
 
-    def _told(self, message: Epoch | Kept) -> None:
-        if isinstance(message, Epoch):
+    def told(self, message: Any) -> Trained | None:
+        """Hear what is said of the attempt under way, and return what the trial comes to once it has ended."""
+        if isinstance(message, Waiting):
+            self.listener.trial_waits(self.trial, message.reason)
+            return None
+        if self.begun is None:  # that it began is said first, but by one that died of it
+            self.ledger.begin(self.key, message.environment if isinstance(message, Began) else {})
+            self.begun = time.perf_counter()
+        match message:
+            case Epoch():
+                self._progress()
+                self.listener.epoch_ended(self.trial, message)
+            case Kept(seconds):
+                self._keep(seconds)
+            case Changed(files):
+                _mirror(files, self.ledger.folder, self.trial)
+            case Answer(trained):
+                return trained  # type: ignore[no-any-return]
+            case Refusal(text):
+                raise InputError(text)
+            case Failure(text) | Stall(text):
+                return self._failed(text)
+            case Death(text):
+                return self._died(text)
+        return None
+
+    def stopped(self) -> None:
+        """Enter how long the attempt under way has run."""
+        if self.begun is not None:
             self.ledger.progress(self.key, self._elapsed_s)
-            self.listener.epoch_ended(message)
-        elif self.kept_s is None:
-            self.begun, self.kept_s = time.perf_counter() - message.seconds, message.seconds
-            self.ledger.resume(self.key, message.seconds)
-        else:
-            self.kept_s = message.seconds
+
+    def _progress(self) -> None:
+        if time.monotonic() >= self.written_at + APART_S:
+            self.ledger.progress(self.key, self._elapsed_s)
+            self.written_at = time.monotonic()
+
+    def _keep(self, seconds: float) -> None:
+        if self.kept_s is None:
+            self.begun = time.perf_counter() - seconds
+            self.ledger.resume(self.key, seconds)
+        self.kept_s = seconds
+
+    def _died(self, death: str) -> Trained | None:
+        """Make another attempt, unless it is time to give up."""
+        self.ledger.progress(self.key, self._elapsed_s)
+        self.deaths = 1 if (self.kept_s or 0) > self.farthest_s else self.deaths + 1
+        self.farthest_s = max(self.farthest_s, self.kept_s or 0)
+        if self.deaths >= DEATHS:
+            return self._failed(f"{death}, in {DEATHS} attempts")
+        self.start()
+        return None
 
     @property
     def _elapsed_s(self) -> float:
         """Seconds of this attempt, and of what it went on from."""
+        assert self.begun is not None
         return time.perf_counter() - self.begun
 
     def _failed(self, message: str) -> Trained:
-        told = _without(message, self.ledger.folder)
-        return Trained(Result("failed", tts_s=self._elapsed_s, message=told), lambda folder: None)
+        return Trained(Result("failed", tts_s=self._elapsed_s, message=_without(message, self.ledger.folder)))
 
 
-def _save(trained: Trained, study: Path, trial: Trial) -> str:
-    """Write the trial's files, and return what kept them from being made, or nothing."""
-    folder = trial_folder(study, trial)
+def _record(ledger: Ledger, key: str, trial: Trial, trained: Trained, told: Any) -> None:
+    """Have a trial's files where they belong, record its result, and only then delete what it could go on from."""
+    if isinstance(trained.unsaved, OSError):
+        raise _unwritable(ledger.folder, trial, trained.unsaved)
+    if isinstance(told, Answer):
+        _mirror(told.files, ledger.folder, trial)
+    result = trained.result
+    if trained.unsaved:
+        unsaved = _without(f"{type(trained.unsaved).__name__}: {trained.unsaved}", ledger.folder)
+        result = replace(result, message="; ".join(filter(None, (result.message, f"not saved: {unsaved}"))))
+    ledger.end(key, result)
+    if result.status != "failed":
+        shutil.rmtree(trial_folder(ledger.folder, trial) / CHECKPOINTS, ignore_errors=True)
+
+
+def _mirror(files: Changes, study: Path, trial: Trial) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        trained.save(folder)
-        return ""
+        apply(files, trial_folder(study, trial))
     except OSError as error:
-        raise InputError(
-            f"{folder}: the trial's files cannot be written ({error.strerror or error}); its result is kept: make "
-            "room, and the same command goes on"
-        ) from error
-    except Exception as error:  # the result is recorded, and the study must go on
-        return _without(f"{type(error).__name__}: {error}", study)
+        raise _unwritable(study, trial, error) from error
+
+
+def _unwritable(study: Path, trial: Trial, error: OSError) -> InputError:
+    return InputError(
+        f"{trial_folder(study, trial)}: the trial's files cannot be written ({error.strerror or error}); make room, "
+        "and the same command goes on from the trial's last checkpoint"
+    )
 
 
 def _without(message: str, study: Path) -> str:

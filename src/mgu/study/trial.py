@@ -85,7 +85,7 @@ class Record:
     """A trial with what the ledger knows of it; ``result`` is None until it has ended.
 
     ``status`` is "pending" (not begun), "running" (begun and not ended, or its process died), or the result's.
-    ``lost_s`` is wall time spent in attempts that were killed, as far as their last written epoch. Of a hardened
+    ``lost_s`` is wall time spent in attempts that were killed and not kept, to about a second or epoch. Of a hardened
     network the first ``after_epoch`` epochs of the history are the soft network's; of all others it is 0.
     """
 

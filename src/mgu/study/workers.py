@@ -1,169 +1,140 @@
-"""A trial in a process of its own: its memory, its crash and its hanging are not the study's."""
+"""What a study asks of those that do its jobs, wherever these run, and what it is told of each."""
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from mgu.errors import InputError
-
-T = TypeVar("T")
-#: Calls its argument with whatever the driver is to be told meanwhile; what it returns is the answer.
-Job = Callable[[Callable[[Any], None]], T]
-#: What the processes have imported before they are asked for anything, where they are forked from one that has. What is
-#: not installed is left out.
-PRELOADED = [
-    "mgu.trial_job",
-    "mgu.training.torch_learner",
-    "mgu.report.gates",
-    "matplotlib.backends.backend_svg",
-    "pandas",
-    "codecarbon.emissions_tracker",
-    "codecarbon.core.emissions",
-    "codecarbon.core.resource_tracker",
-]
-
-
-class DiedError(Exception):
-    """The process ended without an answer."""
-
-
-class StalledError(Exception):
-    """The process said nothing for longer than is allowed, and was killed."""
+from mgu.study.mirror import Changes
 
 
 @dataclass(frozen=True)
-class _Answer(Generic[T]):
-    value: T
+class Place:
+    """Where a job is done: the folder of its files, what to call with whatever the driver is to be told meanwhile, and,
+    by part of the machine ("cpu", "ram", "gpu"), why the energy that the part takes is not the job's alone."""
+
+    folder: Path
+    tell: Callable[[Any], None]
+    shared: Mapping[str, str] = field(default_factory=dict)
+
+
+#: Is called with what all jobs have in common, and with its place; what it returns is the answer. It is pickled.
+Job = Callable[[Any, Place], Any]
 
 
 @dataclass(frozen=True)
-class _Refusal:
-    """An InputError in the process."""
+class Waiting:
+    """The job has not begun, and what it waits for."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Began:
+    """The job is under way, in this environment."""
+
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """So many seconds of a trial's clock are in a checkpoint: they are not lost with the attempt."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What has become of the files in the job's folder, where that is not the driver's own."""
+
+    files: Changes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The job is done; ``files`` as in ``Changed``."""
+
+    value: Any
+    files: Changes = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The job raised an InputError, which ends the study."""
 
     message: str
 
 
 @dataclass(frozen=True)
-class _Failure:
-    """Any other error in the process."""
+class Failure:
+    """The job raised any other error."""
 
     message: str
 
 
-class FailedError(Exception):
-    """The job raised an error, whose kind and text this has."""
+@dataclass(frozen=True)
+class Death:
+    """The process of the job ended without an answer."""
+
+    message: str
 
 
-def answer_of(job: Job[T], told: Callable[[Any], None], stall_s: float) -> T:
-    """The answer of a job that is done in a process of its own; ``told`` gets what it says meanwhile.
+@dataclass(frozen=True)
+class Stall:
+    """The job said nothing for longer than is allowed, and was stopped."""
 
-    The process ends with this call, whatever ends it, and with this process, also by SIGKILL. Where the system can
-    fork, it is forked from a process that has imported PyTorch and done nothing else, so it is there at once. The job
-    and its answer are pickled.
+    message: str
 
-    Raises InputError where the job raised one, ``FailedError`` for any other error of it, ``DiedError`` where the
-    process was killed or crashed, and ``StalledError`` where nothing was told for ``stall_s`` seconds.
-    """
-    context = _context()
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, job), daemon=True)  # type: ignore[attr-defined]
+
+#: What is told of a job last.
+ENDS = (Answer, Refusal, Failure, Death, Stall)
+
+
+class Workers(Protocol):
+    """Those that do jobs, each in a process of its own, from entering to leaving a ``with`` block, which ends all that
+    is under way."""
+
+    @property
+    def slots(self) -> int:
+        """How many jobs may be under way now, at least 1. Raises InputError where none can be done any more."""
+        ...
+
+    def start(self, key: str, job: Job, folder: Path) -> None:
+        """Have a job done, with its files in a folder; what is told of it comes with its key."""
+        ...
+
+    def next(self) -> tuple[str, Any]:
+        """Wait for what is told next of any job under way: its key and the message.
+
+        Of each job that is ``Began``, what it tells itself, and last one of ``ENDS``, which may also come alone.
+        Raises InputError where no job can be done any more.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def outcome(job: Job, common: Any, place: Place) -> Answer | Refusal | Failure:
+    """Do the job, and say what came of it."""
     try:
-        with _main_hidden():
-            process.start()
-    except (OSError, EOFError) as error:  # what it would be forked from has just died
-        raise DiedError(f"its process could not be started ({type(error).__name__}: {error})") from None
-    theirs.close()
-    try:
-        return cast(T, _listened(ours, process, told, stall_s))
-    finally:
-        process.kill()
-        process.join()
-        ours.close()
-
-
-def _listened(ours: Connection, process: Any, told: Callable[[Any], None], stall_s: float) -> Any:
-    while True:
-        if not ours.poll(stall_s):
-            raise StalledError(f"nothing was heard of it for {stall_s:g} s, so it was stopped")
-        try:
-            message = ours.recv()
-        except (EOFError, ConnectionResetError):
-            process.join()
-            raise DiedError(_death(process.exitcode)) from None
-        match message:
-            case _Answer(value):
-                return value
-            case _Refusal(text):
-                raise InputError(text)
-            case _Failure(text):
-                raise FailedError(text)
-            case _:
-                told(message)
-
-
-def _death(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "its process was killed (SIGKILL); the system does so where memory runs out"
-    if code < 0:
-        return f"its process died of {signal.Signals(-code).name}"
-    return f"its process ended with exit code {code}"
-
-
-def _work(theirs: Connection, job: Job[Any]) -> None:
-    """In the process: do the job, and say what came of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which ends this process
-    _end_with_the_driver(theirs)
-    try:
-        answer: Any = _Answer(job(theirs.send))
+        return Answer(job(common, place))
     except InputError as error:
-        answer = _Refusal(str(error))
+        return Refusal(str(error))
     except Exception as error:  # a job may fail in any way
-        answer = _Failure(f"{type(error).__name__}: {error}")
-    with suppress(BrokenPipeError):
-        try:
-            theirs.send(answer)
-        except Exception as error:  # it cannot be pickled
-            theirs.send(_Failure(f"{type(error).__name__}: {error}"))
+        return failure(error)
 
 
-def _end_with_the_driver(theirs: Connection) -> None:
-    """End once the driver, which holds the other end and sends nothing, is gone."""
-
-    def watch() -> None:
-        with suppress(EOFError, OSError):
-            theirs.recv()
-        os._exit(1)
-
-    threading.Thread(target=watch, name="mgu watch", daemon=True).start()
+def failure(error: Exception) -> Failure:
+    """An error by its kind and text."""
+    return Failure(f"{type(error).__name__}: {error}")
 
 
-def _context() -> BaseContext:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
-
-
-@contextmanager
-def _main_hidden() -> Iterator[None]:
-    """A new process would run the main module again, which a script or a notebook that calls this does not expect."""
-    main = sys.modules["__main__"]
-    spec, file = main.__spec__, getattr(main, "__file__", None)
-    main.__spec__ = None
-    if file is not None:
-        del main.__file__
-    try:
-        yield
-    finally:
-        main.__spec__ = spec
-        if file is not None:
-            main.__file__ = file
+def stall(stall_s: float) -> Stall:
+    """What is said of a job that was not heard of for so long."""
+    return Stall(f"nothing was heard of it for {stall_s:g} s, so it was stopped")

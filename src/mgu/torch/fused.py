@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from mgu.torch.norms import EPSILON, BatchNorm, LayerNorm
+from mgu.torch.parallel import OneBatch
 from mgu.torch.tail import ACTIVATIONS, Activation, library, tail
 from mgu.wiring import INPUT, Chain, Op, readers
 
@@ -88,7 +89,7 @@ def fused(found: Parts, operations: nn.ModuleDict, value: Callable[[str], Tensor
     if not _fit(layer, bypass, weights, norms.values()):
         return None
     axis, channels = next(iter(norms.values())).channel_axis, weights.shape[-1]
-    output, moments = tail(
+    output, moments, all_rows = tail(
         layer.movedim(axis, -1).contiguous(),
         bypass.movedim(axis, -1).contiguous(),
         weights[: len(PARTS)].contiguous(),
@@ -96,7 +97,7 @@ def fused(found: Parts, operations: nn.ModuleDict, value: Callable[[str], Tensor
         activation,
         epsilons(norms),
     )
-    track(norms, moments, layer.numel() // channels)
+    track(norms, moments, all_rows)
     return output.movedim(-1, axis)
 
 
@@ -184,7 +185,8 @@ def _fit(layer: Tensor, bypass: Tensor, weights: Tensor, norms: Iterable[Norm]) 
         and all(forward_ad.unpack_dual(value).tangent is None for value in (layer, bypass))  # type: ignore[no-untyped-call]
         and len(axes) == 1
         and bypass.shape == layer.shape
-        and layer.shape[axes.pop()] == weights.shape[-1] < layer.numel()
+        and layer.shape[axes.pop()] == weights.shape[-1]
+        and (OneBatch.entered or weights.shape[-1] < layer.numel())
         and weights.shape[1] in (1, len(layer))
         and all(value.shape == weights.shape[-1:] for value in norm_weights)
     )

@@ -98,7 +98,7 @@ static void through_moments(const Tail *t, int64_t i)
     NORMS(t)
     const float *restrict dw1 = t->grad_norms, *restrict db1 = dw1 + channels;
     const float *restrict dw2 = db1 + channels, *restrict db2 = dw2 + channels;
-    const float share = 1.0f / t->rows;
+    const float share = 1.0f / t->all_rows;
     (void)b1, (void)b2, (void)w3, (void)b3;
     for (int64_t row = k.begin; row < k.end; row++) {
         const float *restrict x = t->layer + row * t->layer_stride;
@@ -116,16 +116,37 @@ static void through_moments(const Tail *t, int64_t i)
     }
 }
 
-void tail_forward(const Tail *t)
+void tail_moments(const Tail *t)
 {
     each(measure, t, 1);
     merge(t);
+}
+
+void tail_combine(const Tail *t)
+{
+    standardise(t);
     each(combine, t, 1);
+}
+
+void tail_sums(const Tail *t)
+{
+    each(local, t, 1);
+    gather(t);
+}
+
+void tail_gradients(const Tail *t)
+{
+    each(through_moments, t, 1);
+}
+
+void tail_forward(const Tail *t)
+{
+    tail_moments(t);
+    tail_combine(t);
 }
 
 void tail_backward(const Tail *t)
 {
-    each(local, t, 1);
-    gather(t);
-    each(through_moments, t, 1);
+    tail_sums(t);
+    tail_gradients(t);
 }

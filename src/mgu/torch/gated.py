@@ -26,6 +26,7 @@ from mgu.torch.fused import (
     usable,
     weights_and_biases,
 )
+from mgu.torch.parallel import OneBatch
 from mgu.torch.tail import Kernel, library
 from mgu.wiring import Chain, Gate
 
@@ -60,7 +61,7 @@ def gated(
     if isinstance(made, OSError) or not _fit(merged, bypass, channels, [*norms.values()]):
         return None
     places = slices.index(found.layer), slices.index(found.bypass) if bypass is None else None, len(slices)
-    output, moments = _Gated.apply(
+    output, moments, all_rows = _Gated.apply(
         merged.contiguous(),
         None if bypass is None else bypass.contiguous(),
         weights_and_biases(norms, merged.new_zeros(channels)),
@@ -68,7 +69,7 @@ def gated(
         places,
         sharpness,
     )  # type: ignore[no-untyped-call]
-    track(norms, moments, output.numel() // channels)
+    track(norms, moments, all_rows)
     return output.movedim(-1, axis)  # type: ignore[no-any-return]
 
 
@@ -107,13 +108,13 @@ def _fit(merged: Tensor, bypass: Tensor | None, channels: int, norms: Sequence[N
         and all(readable(value) for value in (*values, *weights))
         and all(value.shape == (channels,) for value in weights)
         and len({norm.channel_axis for norm in norms}) == 1
-        and merged.shape[:-1].numel() > 1
+        and (OneBatch.entered or merged.shape[:-1].numel() > 1)
         and (bypass is None or bypass.shape == (*merged.shape[:-1], channels))
     )
 
 
 class _Gated(torch.autograd.Function):
-    """y = mix(u, BN(z), LN(z), z, t; sigmoid(sharpness logits)), and the batch's moments, as in ``mgu.torch.tail``.
+    """y = mix(u, BN(z), LN(z), z, t; sigmoid(sharpness logits)), moments and number of rows, as in ``mgu.torch.tail``.
 
     ``places`` are those of the layer, of the bypass and of the first gate's logits among the slices of ``merged``.
     """
@@ -127,7 +128,7 @@ class _Gated(torch.autograd.Function):
         kernel: Kernel,
         places: tuple[int, int | None, int],
         sharpness: float,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, int]:
         channels, rows = norms.shape[-1], merged.shape[:-1].numel()
         output, moments = merged.new_empty(*merged.shape[:-1], channels), torch.empty(4, channels, dtype=torch.float64)
         stats = {"row_stats": torch.empty(2, rows), "channel_stats": torch.empty(4, channels)}
@@ -136,13 +137,13 @@ class _Gated(torch.autograd.Function):
         ctx.mark_non_differentiable(moments)
         ctx.set_materialize_grads(False)
         inputs = _slices(merged, bypass, channels, places)
-        kernel.run("forward", output, **inputs, **_strides(inputs), sharpness=sharpness, norms=norms,
-                   output=output, moments=moments, **stats)  # fmt: skip
-        return output, moments
+        ctx.all_rows = kernel.forward(output, moments, **inputs, **_strides(inputs), sharpness=sharpness, norms=norms,
+                                      output=output, **stats)  # fmt: skip
+        return output, moments, ctx.all_rows
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
         merged, bypass, norms, row_stats, channel_stats = ctx.saved_tensors
         channels, grad = norms.shape[-1], grad.contiguous()
         of_merged, of_norms = torch.empty_like(merged), torch.empty_like(norms)
@@ -150,8 +151,8 @@ class _Gated(torch.autograd.Function):
         inputs = _slices(merged, bypass, channels, ctx.places)
         grads = {f"grad_{name}": value for name, value in _slices(of_merged, of_bypass, channels, ctx.places).items()}
         stats = {"row_stats": row_stats, "channel_stats": channel_stats, "row_sums": torch.empty_like(row_stats)}
-        ctx.kernel.run("backward", grad, **inputs, **_strides(inputs), sharpness=ctx.sharpness, norms=norms,
-                       grad=grad, grad_norms=of_norms, **grads, **stats)  # fmt: skip
+        ctx.kernel.backward(grad, ctx.all_rows, **inputs, **_strides(inputs), sharpness=ctx.sharpness, norms=norms,
+                            grad=grad, grad_norms=of_norms, **grads, **stats)  # fmt: skip
         return of_merged, of_bypass, of_norms, None, None, None
 
 

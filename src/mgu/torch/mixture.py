@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mgu.torch.fused import PARTS, Parts, fused, hooked, parts
 from mgu.torch.gates import everywhere, gate_values
 from mgu.torch.norms import BatchNorm, LayerNorm
+from mgu.torch.parallel import OneBatch
 from mgu.wiring import Chain, Gate, Node, mixed, mixes, readers
 
 
@@ -97,8 +98,10 @@ class Mixture:
         return known[blend.between[-1].name]
 
     def _added(self, total: Tensor | None, term: str, weight: Tensor, unread: bool) -> Tensor:
-        """total + weight * value, in one pass where it can be: of a norm that nobody else reads or listens to."""
-        operation = self.operations[term] if unread and term in self.operations else None
+        """total + weight * value, in one pass where it can be: of a norm that nobody else reads or listens to.
+
+        Not where processes share a batch: with a weight a sample, one with a single sample would go another way."""
+        operation = self.operations[term] if unread and term in self.operations and not OneBatch.entered else None
         if isinstance(operation, BatchNorm | LayerNorm) and len(weight) == 1 and not hooked(operation):
             (read,) = self.nodes[term].inputs
             scaled: Tensor = operation(self.value(read), scale=weight.flatten())

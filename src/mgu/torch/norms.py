@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mgu.torch.parallel import OneBatch
+
 EPSILON = 1e-3
 #: PyTorch's momentum is the weight of the new value: Keras's 0.99 is 0.01 here.
 MOMENTUM = 0.01
@@ -35,7 +37,7 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
 
     def _normalise(self, x: Tensor, scale: Tensor | None) -> Tensor:
         learns = self.training
-        if learns and x.numel() == self.num_features:
+        if learns and x.numel() == self.num_features and not OneBatch.entered:
             learns = False
         if learns:
             self.num_batches_tracked.add_(1)  # type: ignore[union-attr]

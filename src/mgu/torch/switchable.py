@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mgu.errors import InputError
 from mgu.torch.gates import everywhere
 from mgu.torch.norms import EPSILON, MOMENTUM
+from mgu.torch.parallel import OneBatch, pooled
 
 Statistics = tuple[Tensor, Tensor]
 
@@ -77,9 +78,12 @@ class SwitchableNorm(nn.Module):
 
     def _over_batch(self, mean: Tensor, var: Tensor, count: int) -> Statistics:
         """Mean and variance of each channel, (1 or nothing, channels), over ``count`` values of a channel."""
-        if not self.training or count < 2:
+        if not self.training or (count < 2 and not OneBatch.entered):
             return self.running_mean, self.running_var
-        batch_mean, batch_var = _pooled(mean, var, axis=0)
+        if OneBatch.entered:
+            batch_mean, batch_var, count = pooled(mean, var, count)
+        else:
+            batch_mean, batch_var = _pooled(mean, var, axis=0)
         with torch.no_grad():
             self.running_mean.lerp_(batch_mean[0], self.momentum)
             self.running_var.lerp_(batch_var[0] * (count / (count - 1)), self.momentum)

@@ -107,7 +107,7 @@ static void gradients(const Tail *t, int64_t i)
     CONSTANTS(t, k.group)
     const float *restrict dw1 = t->grad_norms, *restrict db1 = dw1 + channels;
     const float *restrict dw2 = db1 + channels, *restrict db2 = dw2 + channels;
-    const float share = 1.0f / t->rows;
+    const float share = 1.0f / t->all_rows;
     (void)b2, (void)b3;
     for (int64_t row = k.begin; row < k.end; row++) {
         const float *restrict x = t->layer + row * t->layer_stride, *restrict grad = t->grad + row * channels;
@@ -138,16 +138,37 @@ static void gradients(const Tail *t, int64_t i)
     }
 }
 
-void tail_forward(const Tail *t)
+void tail_moments(const Tail *t)
 {
     each(measure, t, 1);
     merge(t);
+}
+
+void tail_combine(const Tail *t)
+{
+    standardise(t);
     each(combine, t, t->groups);
+}
+
+void tail_sums(const Tail *t)
+{
+    each(sums, t, t->groups);
+    gather(t);
+}
+
+void tail_gradients(const Tail *t)
+{
+    each(gradients, t, t->groups);
+}
+
+void tail_forward(const Tail *t)
+{
+    tail_moments(t);
+    tail_combine(t);
 }
 
 void tail_backward(const Tail *t)
 {
-    each(sums, t, t->groups);
-    gather(t);
-    each(gradients, t, t->groups);
+    tail_sums(t);
+    tail_gradients(t);
 }

@@ -1,6 +1,10 @@
 /* What the two kernels of a unit's tail share: their arguments, the activations, the cutting of rows into chunks, and the
    forward pass's first half, which gives the moments of L and of z = A(L).
 
+   Where several processes share a batch, each runs the kernels on its rows by halves: tail_moments and tail_combine
+   forward, tail_sums and tail_gradients backward. In between the moments, and the first four rows of grad_norms, are made
+   those of all processes' rows.
+
    The rows are cut into chunks that do not depend on the number of threads, and what the chunks give is added up in
    their order, in double: results are the same for any number of threads. No -ffast-math: a NaN has to stay one.
 
@@ -14,6 +18,7 @@
 
 typedef struct {
     int64_t rows, channels, groups, threads;
+    int64_t all_rows;                          /* of all processes that share the batch */
     int64_t layer_stride, bypass_stride;       /* from one row of L, of t, to the next */
     float positive, negative;                  /* the activation's two numbers */
     float sharpness;                           /* gated.c: what the logits are multiplied by */
@@ -175,7 +180,7 @@ static void measure(const Tail *t, int64_t i)
            channels, t->partial + i * 4 * channels);
 }
 
-/* The chunks' moments into those of all rows (Chan, Golub & LeVeque 1983), into mean and 1 / sqrt(var + eps). */
+/* The chunks' moments into those of all rows (Chan, Golub & LeVeque 1983). */
 static void merge(const Tail *t)
 {
     int64_t channels = t->channels, count = pieces_of(t->rows, 1);
@@ -195,9 +200,17 @@ static void merge(const Tail *t)
         }
     }
     for (int64_t which = 0; which < 2; which++)
+        for (int64_t c = 0; c < channels; c++)
+            t->moments[(2 * which + 1) * channels + c] /= t->rows;
+}
+
+/* The moments as mean and 1 / sqrt(var + eps). */
+static void standardise(const Tail *t)
+{
+    int64_t channels = t->channels;
+    for (int64_t which = 0; which < 2; which++)
         for (int64_t c = 0; c < channels; c++) {
             double *mean = t->moments + 2 * which * channels + c, *var = mean + channels;
-            *var /= t->rows;
             t->channel_stats[2 * which * channels + c] = *mean;
             t->channel_stats[(2 * which + 1) * channels + c] = 1 / sqrt(*var + (which ? t->eps2 : t->eps1));
         }

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from mgu.torch import native
+from mgu.torch.parallel import OneBatch, over_all, summed_up
 
 #: A thread is not worth its start for fewer numbers than these (torch's own grain).
 GRAIN = 32768
@@ -43,7 +44,7 @@ class _Arguments(ctypes.Structure):
     """``Tail`` of ``tail.h``."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("rows", "channels", "groups", "threads")),
+        *((name, ctypes.c_int64) for name in ("rows", "channels", "groups", "threads", "all_rows")),
         *((name, ctypes.c_int64) for name in ("layer_stride", "bypass_stride")),
         *((name, ctypes.c_float) for name in ("positive", "negative", "sharpness")),
         *((name, ctypes.c_double) for name in ("eps1", "eps2", "eps3")),
@@ -74,8 +75,8 @@ class Kernel(NamedTuple):
     eps: tuple[float, ...]
 
     def run(self, direction: str, rows_of: Tensor, **fields: Tensor | float) -> None:
-        """Call ``tail_forward`` or ``tail_backward`` with the fields of ``Tail`` by their names; tensors by where they
-        begin. ``rows_of`` has the rows and channels that are worked on: (..., channels)."""
+        """Call ``tail_forward``, ``tail_backward`` or a half of one with the fields of ``Tail`` by their names; tensors
+        by where they begin. ``rows_of`` has the rows and channels that are worked on: (..., channels)."""
         channels = rows_of.shape[-1]
         places = {name: value.data_ptr() if isinstance(value, Tensor) else value for name, value in fields.items()}
         arguments = _Arguments(
@@ -87,19 +88,42 @@ class Kernel(NamedTuple):
             **dict(zip(("eps1", "eps2", "eps3"), self.eps, strict=True)),
             **{"groups": 1, "layer_stride": channels, "bypass_stride": channels, **places},
         )
-        sums = 7 if direction == "backward" else 4
-        chunks = self.library.tail_chunks(ctypes.byref(arguments), direction == "backward")
+        backward = direction in ("backward", "sums", "gradients")
+        sums = 7 if backward else 4
+        chunks = self.library.tail_chunks(ctypes.byref(arguments), backward)
         partial = torch.empty(chunks * sums * channels)
         totals = torch.empty(13, channels, dtype=torch.float64)
         arguments.partial, arguments.totals = partial.data_ptr(), totals.data_ptr()
         arguments.norm_sums = totals[7:].data_ptr()
         getattr(self.library, f"tail_{direction}")(ctypes.byref(arguments))
 
+    def forward(self, rows_of: Tensor, moments: Tensor, **fields: Tensor | float) -> int:
+        """Work out the output, by the moments of the whole batch where processes share one; the number of its rows."""
+        rows = rows_of.shape[:-1].numel()
+        if not OneBatch.entered:
+            self.run("forward", rows_of, moments=moments, **fields)
+            return rows
+        self.run("moments", rows_of, moments=moments, **fields)
+        mean, var = moments.view(2, 2, -1).unbind(1)
+        mean, var, count = over_all(mean, var, rows)
+        torch.stack([mean, var], 1, out=moments.view(2, 2, -1))
+        self.run("combine", rows_of, moments=moments, **fields)
+        return int(count)
+
+    def backward(self, rows_of: Tensor, all_rows: int, grad_norms: Tensor, **fields: Tensor | float) -> None:
+        """Work out the gradients of a batch that has so many rows in all processes."""
+        if all_rows == rows_of.shape[:-1].numel():
+            self.run("backward", rows_of, grad_norms=grad_norms, all_rows=all_rows, **fields)
+            return
+        self.run("sums", rows_of, grad_norms=grad_norms, **fields)
+        summed = summed_up(grad_norms)
+        self.run("gradients", rows_of, grad_norms=summed, all_rows=all_rows, **fields)
+
 
 def tail(
     layer: Tensor, bypass: Tensor, weights: Tensor, norms: Tensor, activation: Activation, eps: tuple[float, ...]
-) -> tuple[Tensor, Tensor]:
-    """y = c1 A(w1 x1 + b1) + c2 (w2 x2 + b2) + c3 (w3 x3 + b3) + c4 z + c5 t, and the batch's moments.
+) -> tuple[Tensor, Tensor, int]:
+    """y = c1 A(w1 x1 + b1) + c2 (w2 x2 + b2) + c3 (w3 x3 + b3) + c4 z + c5 t, the batch's moments and number of rows.
 
     L = ``layer`` and t = ``bypass`` are (batch, *positions, channels) and contiguous, z = A(L); x1 is L and x2 is z,
     standardised per channel over all else; x3 is z, standardised over the channels. ``weights`` are c1 to c5, (5, batch
@@ -117,25 +141,26 @@ class _Tail(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, layer: Tensor, bypass: Tensor, weights: Tensor, norms: Tensor, kernel: Kernel
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, int]:
         channels = layer.shape[-1]
         output, moments = torch.empty_like(layer), torch.empty(4, channels, dtype=torch.float64)
         stats = {"row_stats": torch.empty(2, layer.numel() // channels), "channel_stats": torch.empty(4, channels)}
         inputs = {"layer": layer, "bypass": bypass, "weights": weights, "norms": norms}
-        kernel.run("forward", layer, groups=weights.shape[1], **inputs, output=output, moments=moments, **stats)
-        ctx.kernel = kernel
+        ctx.kernel, groups = kernel, weights.shape[1]
+        ctx.all_rows = kernel.forward(layer, moments, groups=groups, **inputs, output=output, **stats)
         ctx.save_for_backward(layer, bypass, weights, norms, *stats.values())
         ctx.mark_non_differentiable(moments)
         ctx.set_materialize_grads(False)
-        return output, moments
+        return output, moments, ctx.all_rows
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
         layer, bypass, weights, norms, row_stats, channel_stats = ctx.saved_tensors
         inputs = {"layer": layer, "bypass": bypass, "weights": weights, "norms": norms}
         grads = {f"grad_{name}": torch.empty_like(value) for name, value in inputs.items()}
         stats = {"row_stats": row_stats, "channel_stats": channel_stats}
         grad = grad.contiguous()
-        ctx.kernel.run("backward", layer, groups=weights.shape[1], **inputs, **grads, **stats, grad=grad)
+        groups = weights.shape[1]
+        ctx.kernel.backward(layer, ctx.all_rows, groups=groups, **inputs, **grads, **stats, grad=grad)
         return *grads.values(), None

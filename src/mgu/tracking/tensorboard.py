@@ -97,27 +97,26 @@ class TensorBoard(Silent):
     def __init__(self, folder: Path, study: Path, settings: Mapping[str, Any], score: Score) -> None:
         summary_writer()
         self.folder, self.study, self.settings, self.score = folder, study, settings, score
-        self.log: RunLog | None = None
+        self.logs: dict[str, RunLog] = {}
 
     def trial_began(self, index: int, total: int, trial: Trial) -> None:
         params = {"model_name": trial.model_name, **trial_params(trial, self.settings)}
-        self.log = RunLog(self.folder / run_name(trial), self.score, params)
+        self.logs[run_name(trial)] = RunLog(self.folder / run_name(trial), self.score, params)
 
-    def epoch_ended(self, epoch: Epoch) -> None:
-        assert self.log
-        self.log.epoch_ended(epoch)
+    def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
+        self.logs[run_name(trial)].epoch_ended(epoch)
 
     def trial_ended(self, index: int, total: int, record: Record) -> None:
-        assert self.log
+        log = self.logs.pop(run_name(record.trial))
         told = trial_folder(self.study, record.trial) / "diagnosis.txt"
         if record.result:
-            self.log.ended(record.result, told.read_text(encoding="utf-8") if told.is_file() else "")
-        self.close()
+            log.ended(record.result, told.read_text(encoding="utf-8") if told.is_file() else "")
+        log.close()
 
     def close(self) -> None:
-        if self.log:
-            self.log.close()
-            self.log = None
+        for log in self.logs.values():
+            log.close()
+        self.logs.clear()
 
 
 def _verbatim(text: str) -> str:

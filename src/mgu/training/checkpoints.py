@@ -3,17 +3,19 @@
 import hashlib
 import json
 import re
-import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+import mgu
 from mgu.files import write_whole
 from mgu.plain_json import read_json
 
@@ -25,7 +27,14 @@ APART_S, SHARE = 1.0, 0.02
 #: Where a file of safetensors has its facts, as JSON.
 FACTS = "mgu"
 
+#: Who wrote a file: of another one's, the epochs to come would not be those of one training.
+MAKER = f"mgu {mgu.__version__}, torch {torch.__version__}"
+
 Tensors = Mapping[str, Tensor]
+
+
+class UnkeptError(OSError):
+    """A checkpoint could not be read or written."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,8 @@ class Checkpoints:
     """The checkpoints of what ``of`` names, in a folder.
 
     One is written when it is asked for, ``APART_S`` after the last one and so that writing takes at most ``SHARE`` of
-    the time. Its file is whole or absent, and the last ``KEPT`` stay. A file that does not hold what its name says is
-    set aside as ``corrupt-...``, and the one before it is used.
+    the time. Its file is whole or absent, and the last ``KEPT`` stay. A file that does not hold what its name says, or
+    that another version of mgu or torch has written, is set aside as ``unusable-...``, and the one before it is used.
     """
 
     def __init__(self, folder: Path, of: str) -> None:
@@ -67,32 +76,43 @@ class Checkpoints:
         self.next_at = time.monotonic() + APART_S
 
     def newest(self) -> Checkpoint | None:
-        """The last one that is whole. Raises OSError where one cannot be read."""
+        """The last one that is whole. Raises UnkeptError where one cannot be read."""
+        with self._told():
+            return self._newest()
+
+    def _newest(self) -> Checkpoint | None:
         for path in self._files():
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() == _digest(path) and (found := self._read(content)):
                 return found
-            path.rename(path.with_name(f"corrupt-{path.name}"))
+            path.rename(path.with_name(f"unusable-{path.name}"))
         return None
 
     def keep(self, make: Callable[[], Checkpoint]) -> None:
-        """Write what ``make`` gives, if it is time for it. Raises OSError; those before are then as they were."""
+        """Write what ``make`` gives, if it is time for it. Raises UnkeptError; those before are then as they were."""
         begun = time.monotonic()
         if begun < self.next_at:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         content = self._written(make())
+        with self._told():
+            self._write(content)
+        ended = time.monotonic()
+        self.next_at = ended + max(APART_S, (ended - begun) / SHARE)
+
+    def _write(self, content: bytes) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         before = self._files()
         number = 1 + max((_number(path) for path in before), default=0)
         write_whole(self.folder / f"checkpoint-{number:06}-{hashlib.sha256(content).hexdigest()}.safetensors", content)
         for path in before[KEPT - 1 :]:
             path.unlink(missing_ok=True)
-        ended = time.monotonic()
-        self.next_at = ended + max(APART_S, (ended - begun) / SHARE)
 
-    def clear(self) -> None:
-        """Delete all of them, and the folder with what else is in it: what they were for has ended."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UnkeptError(f"{self.folder}: the trial's state cannot be kept ({error.strerror or error})") from error
 
     def _files(self) -> list[Path]:
         """The newest first."""
@@ -100,7 +120,7 @@ class Checkpoints:
         return sorted((path for path in found if NAME.fullmatch(path.name)), key=_number, reverse=True)
 
     def _written(self, checkpoint: Checkpoint) -> bytes:
-        facts = json.dumps({"of": self.of, **checkpoint.facts})
+        facts = json.dumps({"of": self.of, "maker": MAKER, **checkpoint.facts})
         flat = {
             f"{group}/{name}": tensor.detach().cpu().contiguous()
             for group, tensors in checkpoint.tensors.items()
@@ -109,7 +129,7 @@ class Checkpoints:
         return save(flat, {FACTS: facts})
 
     def _read(self, content: bytes) -> Checkpoint | None:
-        """None for what is no checkpoint, or one of something else."""
+        """None for what is no checkpoint, or one of something else, or of another version."""
         try:
             length = int.from_bytes(content[:8], "little")
             facts = read_json(read_json(content[8 : 8 + length])["__metadata__"][FACTS])
@@ -117,7 +137,7 @@ class Checkpoints:
             for flat, tensor in load(content).items():
                 group, _, name = flat.partition("/")
                 grouped.setdefault(group, {})[name] = tensor
-            return Checkpoint(facts, grouped) if facts.pop("of") == self.of else None
+            return Checkpoint(facts, grouped) if (facts.pop("of"), facts.pop("maker")) == (self.of, MAKER) else None
         except (SafetensorError, ValueError, KeyError, TypeError, AttributeError):
             return None
 

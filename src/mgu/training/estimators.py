@@ -62,7 +62,7 @@ def fit_estimator(name: str, data: DataSet, *, seed: int = 0, meter: Meter | Non
     """Fit an estimator of ``ESTIMATORS`` on the training split, standardised and flat, as a history of one epoch.
 
     Validation is only what it is measured on: an estimator that stops early cuts its own from the training split. It
-    is fitted on the processor, with as many threads as it takes by itself.
+    is fitted on the processor, with as many threads as it takes by itself, and holds all samples in memory.
     """
     clock = Clock(torch.device("cpu"))
     task, kind = task_of(data), ESTIMATORS[name]
@@ -71,7 +71,7 @@ def fit_estimator(name: str, data: DataSet, *, seed: int = 0, meter: Meter | Non
     estimator = (kind.classifier if data.classes else kind.regressor)(seed)
     with clock.running(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # not converged after its default number of iterations
-        estimator.fit(_flat(train.x), train.y.numpy())
+        estimator.fit(_flat(train.x[:]), train.y.numpy())
     train_loss, train_score = _judged(estimator, train, task)
     val_loss, val_score = _judged(estimator, validation, task)
     elapsed = clock.now() - begun
@@ -101,9 +101,9 @@ def _judged(estimator: Any, samples: Samples, task: Task) -> tuple[float, float]
 def _outputs(estimator: Any, samples: Samples) -> Tensor:
     """What a network would give: logits, of which the probabilities' logarithms are some, or the quantity."""
     if hasattr(estimator, "predict_proba"):
-        found = estimator.predict_proba(_flat(samples.x)).astype(np.float64)
+        found = estimator.predict_proba(_flat(samples.x[:])).astype(np.float64)
         return torch.from_numpy(np.log(found.clip(math.ulp(1.0)))).to(torch.float32)
-    return torch.from_numpy(estimator.predict(_flat(samples.x)).astype(np.float32)).unsqueeze(1)
+    return torch.from_numpy(estimator.predict(_flat(samples.x[:])).astype(np.float32)).unsqueeze(1)
 
 
 def _flat(x: Tensor) -> NDArray[np.float32]:

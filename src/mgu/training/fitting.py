@@ -8,15 +8,17 @@ from typing import Any
 import torch
 
 from mgu.data import DataSet
+from mgu.errors import InputError
 from mgu.history import Epoch, Result
 from mgu.measure import Meter
 from mgu.recipe import Recipe
 from mgu.spaces import Architecture
-from mgu.training.checkpoints import Forgetful, Keeper
+from mgu.training.checkpoints import Forgetful, Keeper, UnkeptError
 from mgu.training.denormals import flush_denormals
-from mgu.training.frameworks import framework_of
+from mgu.training.frameworks import Build, framework_of
 from mgu.training.hardening import harden_and_train
 from mgu.training.learner import Learner, Setting
+from mgu.training.processes import ALONE, Processes
 from mgu.training.run import Run
 from mgu.training.samples import Samples, on_device
 from mgu.training.states import Solved, States
@@ -60,6 +62,7 @@ def fit(
     meter: Meter | None = None,
     framework: str = "torch",
     keeper: Keeper | None = None,
+    processes: Processes = ALONE,
 ) -> Fitted:
     """Build the network of an architecture and train it; ``unit`` are MultiGatedUnit's options.
 
@@ -75,15 +78,18 @@ def fit(
 
     A ``keeper`` is given the state of the training now and then, and the newest state that it has is where the training
     goes on, on one machine to the same result bit for bit, its clocks included: they go on from what they were.
+
+    Several ``processes`` that all make the same call, but for the device, the meter and the listeners, train one
+    network: see ``mgu.training.parallel``. Their results are those of one up to rounding, the clocks their own.
     """
-    build_learner = framework_of(framework).build
+    build_learner = _builder(framework, processes)
     target = torch.device(device if framework == "torch" else "cpu")  # of the samples
     flush_denormals()
     _ = data.mean, data.std  # worked out once a data set and shared by all trials, so on no trial's clock
     is_mgu = architecture.cell is None
     task = task_of(data)
 
-    setting = Setting(task, recipe, target, seed, meter)
+    setting = Setting(task, recipe, target, seed, meter, processes)
 
     def build(samples: Samples) -> Learner:
         return build_learner(architecture, data.input_shape, unit or {}, setting, samples)
@@ -105,9 +111,23 @@ def fit(
         keep = partial(states.keep_plain, solved)
         try:
             hardened, hardening = harden_and_train(run, run.snapshot, on_epoch, found.plain if found else None, keep)
-        except OSError:
-            raise  # of what keeps the state, which is there still
+        except UnkeptError:
+            raise  # the state as it was kept last is there still
         except Exception as error:  # the trained network must not be lost with it
             message = f"not hardened: {type(error).__name__}: {error}"
             return Fitted(run.learner, replace(result, message=message), task, run.validation)
     return Fitted(run.learner, replace(result, hardening=hardening), task, run.validation, hardened)
+
+
+def _builder(framework: str, processes: Processes) -> Build:
+    """What makes the learners. Raises InputError for a framework that several processes cannot train with."""
+    if processes.count == 1:
+        return framework_of(framework).build
+    if framework != "torch":
+        raise InputError(
+            f"{processes.count} processes train one network with PyTorch alone; {framework!r} was given: leave it out, "
+            "or start the command without torchrun"
+        )
+    from mgu.training.parallel import ParallelLearner
+
+    return ParallelLearner.built

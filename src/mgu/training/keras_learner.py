@@ -91,23 +91,25 @@ class KerasLearner:
         return loss, len(self.samples) * found.get("accuracy", -loss)
 
     def predict(self, samples: Samples) -> Tensor:
-        found = self.network.predict(_last(samples.x), batch_size=EVALUATION_BATCH, verbose=0)
-        return torch.from_numpy(np.asarray(found, np.float32))
+        found = [self.network.predict(_last(x), batch_size=EVALUATION_BATCH, verbose=0) for x in samples.parts()]
+        return torch.from_numpy(np.concatenate(found).astype(np.float32, copy=False))
 
     def weights(self) -> Weights:
         return {str(i): torch.from_numpy(np.array(value)) for i, value in enumerate(self.network.get_weights())}
 
     def restore(self, weights: Weights) -> None:
-        self.network.set_weights([value.numpy() for value in weights.values()])
+        self.network.set_weights([weights[str(i)].numpy() for i in range(len(weights))])
 
     def state(self) -> Weights:
         variables = {str(i): torch.from_numpy(np.array(v.numpy())) for i, v in enumerate(self._variables)}
-        return {**variables, "order": self.batches.order.get_state()}
+        # Dropout draws from torch's own random numbers where Keras runs on torch.
+        return {**variables, "order": self.batches.order.get_state(), "random": torch.get_rng_state()}
 
     def resume(self, state: Weights) -> None:
         for i, variable in enumerate(self._variables):
             variable.assign(state[str(i)].numpy())
         self.batches.order.set_state(state["order"])
+        torch.set_rng_state(state["random"])
 
     def copied(self, weights: Weights) -> "KerasLearner":
         network = keras.models.clone_model(self.network)
@@ -116,7 +118,7 @@ class KerasLearner:
         return learner
 
     def gate_means(self, samples: Samples) -> dict[str, dict[str, float]]:
-        return gate_means(self.network, _last(samples.x))
+        return gate_means(self.network, _last(samples.x[:]))
 
     def operations(self, validation: Samples, test: Samples) -> Operations | None:
         """None: operations are counted of PyTorch's networks only."""
@@ -126,10 +128,10 @@ class KerasLearner:
         raise InputError("the operations of Keras's networks are not counted")
 
     def latency_s(self, samples: Samples, rounds: int) -> float:
-        return compare_latency({"own": self.network}, _last(samples.x), rounds)["own"]
+        return compare_latency({"own": self.network}, _last(samples.x[:]), rounds)["own"]
 
     def latencies_s(self, other: keras.Model, samples: Samples, rounds: int) -> tuple[float, float]:
-        found = compare_latency({"own": self.network, "other": other}, _last(samples.x), rounds)
+        found = compare_latency({"own": self.network, "other": other}, _last(samples.x[:]), rounds)
         return found["own"], found["other"]
 
     def hardened(
@@ -167,10 +169,10 @@ class KerasLearner:
 
     def _fit(self, rows: Sequence[Tensor]) -> dict[str, float]:
         """One step a batch, and the means over the samples. ``fit`` would set up its pipeline anew for each epoch."""
-        x, y = _last(self.samples.x), self.samples.y.numpy()
+        x, y = self.samples.x, self.samples.y.numpy()
         sums: Counter[str] = Counter()
-        for part in (tensor.numpy() for tensor in rows):
-            found = self.network.train_on_batch(x[part], y[part], return_dict=True)
+        for part in rows:
+            found = self.network.train_on_batch(_last(x[part]), y[part.numpy()], return_dict=True)
             sums.update({name: float(value) * len(part) for name, value in found.items()})
         return {name: value / sum(map(len, rows)) for name, value in sums.items()}
 
@@ -181,7 +183,7 @@ def _last(x: Tensor) -> Array:
 
 
 def _labelled(samples: Samples) -> tuple[Array, Array]:
-    return _last(samples.x), samples.y.numpy()
+    return _last(samples.x[:]), samples.y.numpy()
 
 
 def _of_arrays(loss: Loss) -> Callable[[Any, Any], float]:

@@ -13,6 +13,7 @@ from mgu.history import Decision, Flops
 from mgu.measure import Meter
 from mgu.recipe import Recipe
 from mgu.training.operations import Operations
+from mgu.training.processes import ALONE, Processes
 from mgu.training.samples import Samples
 from mgu.training.tasks import Task
 
@@ -22,13 +23,14 @@ Weights: TypeAlias = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run is done under; ``meter`` measures it where there is one."""
+    """What a run is done under; ``meter`` measures it where there is one, and ``processes`` share it."""
 
     task: Task
     recipe: Recipe
     device: torch.device
     seed: int
     meter: Meter | None = None
+    processes: Processes = ALONE
 
 
 class Compared(Protocol):

@@ -33,7 +33,7 @@ def count_operations(
     x, y = batches.samples.x, batches.samples.y
     try:
         steps = {size: step_flops(network, x[:size], y[:size], optimizer, loss) for size in set(batches.sizes)}
-        evaluations = [forward_flops(network, split.x) for split in (validation, test)]
+        evaluations = [forward_flops(network, split.without_numbers) for split in (validation, test)]
     except InputError:
         return None
     epoch = sum((steps[size] for size in batches.sizes), evaluations[0])

@@ -177,7 +177,8 @@ class Run:
     def evaluate(self, samples: Samples) -> tuple[float, float]:
         """Mean loss and score in evaluation mode."""
         answered = self.learner.predict(samples)
-        return self.task.loss(answered, samples.y).item(), self._score(answered, samples)
+        found = self.task.loss(answered, samples.y).item(), self._score(answered, samples)
+        return self.setting.processes.say(lambda: found)
 
     def _score(self, answered: Tensor, samples: Samples) -> float:
         return self.task.score(self.task.scored(answered, samples.y).item(), samples.y)

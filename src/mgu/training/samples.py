@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from mgu.data import DataSet, Split
 from mgu.data.arrays import Floats
+from mgu.data.mapped import Mapped
+from mgu.training.streaming import Streamed
 
 EVALUATION_BATCH = 500
 
@@ -18,9 +21,10 @@ EVALUATION_BATCH = 500
 @dataclass(frozen=True)
 class Samples:
     """A split as the network takes it: x (samples, channels, *positions) standardised, y (samples,), standardised where
-    it is a quantity, and ``groups`` (samples,), the number of each sample's group; None where there are none."""
+    it is a quantity, and ``groups`` (samples,), the number of each sample's group; None where there are none. Images
+    that are too many for memory are streamed: ``x[rows]`` reads these rows, and ``x[:]`` all of them."""
 
-    x: Tensor
+    x: Tensor | Streamed
     y: Tensor
     groups: Tensor | None = None
 
@@ -29,18 +33,30 @@ class Samples:
 
     def spread(self, most: int) -> "Samples":
         """At most so many samples, evenly spaced: a data set may be in the order of its classes."""
-        return self._part(slice(None, None, -(-len(self) // most)))
+        return self.part(slice(None, None, -(-len(self) // most)))
 
     def first(self, most: int) -> "Samples":
         """At most so many samples, from the first on."""
-        return self._part(slice(most))
+        return self.part(slice(most))
 
     def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches in the samples' own order."""
-        return zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)
+        return ((self.x[start : start + size], self.y[start : start + size]) for start in range(0, len(self), size))
 
-    def _part(self, part: slice) -> "Samples":
-        return Samples(self.x[part], self.y[part], None if self.groups is None else self.groups[part])
+    def parts(self) -> Iterator[Tensor]:
+        """x as one tensor, or where it is streamed in batches."""
+        return (x for x, _ in self.batches()) if isinstance(self.x, Streamed) else iter([self.x])
+
+    @property
+    def without_numbers(self) -> Tensor:
+        """x as its shape alone, on the meta device."""
+        first = self.x[:1]
+        return first.new_empty(len(self), *first.shape[1:], device="meta")
+
+    def part(self, part: slice) -> "Samples":
+        """Those of a slice."""
+        x = self.x.part(part) if isinstance(self.x, Streamed) else self.x[part]
+        return Samples(x, self.y[part], None if self.groups is None else self.groups[part])
 
 
 @dataclass(frozen=True)
@@ -103,14 +119,16 @@ def standardised(x: NDArray[Any], mean: Floats, std: Floats, device: torch.devic
     positions = [1] * (x.ndim - 2)
     shift, scale = (torch.tensor(values, device=device).view(1, -1, *positions) for values in (mean, std))
     layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
-    return ((torch.tensor(x, dtype=torch.float32, device=device) - shift) / scale).contiguous(memory_format=layout)
+    return torch.tensor(x, dtype=torch.float32, device=device).sub_(shift).div_(scale).contiguous(memory_format=layout)
 
 
 def _samples(split: Split, data: DataSet, device: torch.device) -> Samples:
     y = torch.tensor(split.y, device=device)
     if not data.classes:
         y = (y - data.target_mean) / data.target_std
-    return Samples(standardised(split.x, data.mean, data.std, device), y, _numbered(split, device))
+    made = partial(standardised, mean=data.mean, std=data.std, device=device)
+    x = Streamed(split.x, made) if isinstance(split.x, Mapped) else made(split.x)
+    return Samples(x, y, _numbered(split, device))
 
 
 def _numbered(split: Split, device: torch.device) -> Tensor | None:

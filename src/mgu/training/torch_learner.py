@@ -70,8 +70,7 @@ class TorchLearner:
                 self.forward = torch.compile(self.network, mode=self.recipe.compile, dynamic=False)
             self.network.train()
             for size in set(self.batches.sizes):
-                answered = outputs(self.forward, x[:size], self.recipe.precision)
-                self.task.loss(answered, y[:size]).backward()  # type: ignore[no-untyped-call]
+                self._learn(x[:size], y[:size])
 
     def train(self) -> tuple[float, float]:
         self.network.train()
@@ -110,24 +109,24 @@ class TorchLearner:
     def copied(self, weights: Weights) -> "TorchLearner":
         network = copy.deepcopy(self.network)
         network.load_state_dict(weights)
-        return TorchLearner(network, self.setting, self.samples)
+        return type(self)(network, self.setting, self.samples)
 
     def gate_means(self, samples: Samples) -> dict[str, dict[str, float]]:
-        return gate_means(self.network, samples.x)
+        return gate_means(self.network, samples.x[:])
 
     def operations(self, validation: Samples, test: Samples) -> Operations | None:
         return count_operations(self.network, self.optimizer, self.task.loss, self.batches, validation, test)
 
     def forward_flops(self, samples: Samples) -> Flops:
-        return forward_flops(self.network, samples.x)
+        return forward_flops(self.network, samples.without_numbers)
 
     def latency_s(self, samples: Samples, rounds: int) -> float:
         with self._autocast():
-            return latency(self.network, samples.x, rounds)
+            return latency(self.network, samples.x[:], rounds)
 
     def latencies_s(self, other: nn.Module, samples: Samples, rounds: int) -> tuple[float, float]:
         with self._autocast():
-            found = compare_latency({"own": self.network, "other": other}, samples.x, rounds)
+            found = compare_latency({"own": self.network, "other": other}, samples.x[:], rounds)
         return found["own"], found["other"]
 
     def hardened(
@@ -136,7 +135,7 @@ class TorchLearner:
         with self._autocast():
             model, decisions = decide(self.network, list(samples.batches(len(samples))), loss, as_opened)
         torch.manual_seed(self.setting.seed)
-        return TorchLearner(model, self.setting, self.samples, done), decisions
+        return type(self)(model, self.setting, self.samples, done), decisions
 
     def compared(
         self, hard: Learner, decisions: tuple[Decision, ...], samples: Samples, loss: Loss
@@ -176,11 +175,16 @@ class TorchLearner:
 
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad()
-        answered = outputs(self.forward, x, self.recipe.precision)
-        loss = self.task.loss(answered, y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        told = self._learn(x, y)
         self.optimizer.step()
         self.schedule.step()
+        return told
+
+    def _learn(self, x: Tensor, y: Tensor, weight: float = 1.0) -> Tensor:
+        """Gradients of ``weight`` times the mean loss; the sums of the losses and of what the task scores."""
+        answered = outputs(self.forward, x, self.recipe.precision)
+        loss = self.task.loss(answered, y)
+        (loss if weight == 1 else weight * loss).backward()  # type: ignore[no-untyped-call]
         return torch.stack([loss.detach() * len(y), self.task.scored(answered.detach(), y)])
 
     @contextmanager

@@ -1,0 +1,83 @@
+"""What a study costs beside the training of its trials: seconds of trials in processes of their own, recorded and kept
+in checkpoints, and of the same trials in one process that does nothing of it, in turn.
+
+    python benchmarks/supervisor.py [EPOCHS] [ROUNDS]
+
+Both train DIG_012 and DIG_MGU_001 on scikit-learn's digits, and write their files. What a study takes that has nothing
+left to train (its report, above all) is taken off, and printed. What a user waits is by the wall clock; seconds on the
+cores, of all processes together, leave out what else the machine does.
+"""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import psutil
+import torch
+
+from mgu.comparison import Comparison
+from mgu.data import load_data
+from mgu.measure import Meter
+from mgu.progress import Silent
+from mgu.saving import save_trial
+from mgu.spaces import load_space
+from mgu.training import Recipe, fit
+
+
+def cores_s():
+    """Of this process, those below it, and what these have waited for."""
+    process = psutil.Process()
+    return sum(sum(each.cpu_times()[:4]) for each in [process, *process.children(recursive=True)])
+
+
+CLOCKS = {"wall": time.perf_counter, "cores": cores_s}
+
+
+def seconds(work):
+    begun = {name: clock() for name, clock in CLOCKS.items()}
+    work()
+    return {name: clock() - begun[name] for name, clock in CLOCKS.items()}
+
+
+def alone(comparison, trials, folder):
+    """The trials in this process."""
+    for trial in trials:
+        with Meter(torch.device("cpu")) as meter:
+            fitted = fit(trial.architecture, comparison.data, comparison.recipe, seed=trial.seed, meter=meter)
+        target = folder / trial.model_name
+        target.mkdir(parents=True)
+        save_trial(fitted, comparison.data, target)
+
+
+def main(epochs="100", rounds="4"):
+    comparison = Comparison(load_data("digits"), load_space("digits"), Recipe(epochs=int(epochs), patience=10**6))
+    trials = comparison.trials([0], ["DIG_012", "*MGU*"])
+    with TemporaryDirectory() as name:
+        study, plain = Path(name) / "study", Path(name) / "plain"
+        ways = {
+            "in one process": lambda: alone(comparison, trials, plain),
+            "as a study": lambda: comparison.run(study, trials, Silent()),
+            "nothing left": lambda: comparison.run(study, trials, Silent()),
+        }
+        for work in ways.values():  # the first of each loads what all later ones find loaded
+            work()
+        taken = []
+        for _ in range(int(rounds)):
+            for folder in (study, plain):
+                shutil.rmtree(folder, ignore_errors=True)
+            taken.append({way: seconds(work) for way, work in ways.items()})
+    print(f"{len(trials)} trials of {epochs} epochs, medians of {rounds} rounds, seconds a trial")
+    print(f"{'clock':8}{'in one process':>16}{'as a study':>12}{'nothing left':>14}{'supervisor, s':>15}{'%':>8}")
+    for clock in CLOCKS:
+        rows = [[each[way][clock] / len(trials) for way in ways] for each in taken]
+        shares = [(study - nothing - plain, 100 * ((study - nothing) / plain - 1)) for plain, study, nothing in rows]
+        middle = [median(column) for column in zip(*rows, strict=True)]
+        more = [median(column) for column in zip(*shares, strict=True)]
+        print(f"{clock:8}{middle[0]:>16.2f}{middle[1]:>12.2f}{middle[2]:>14.2f}{more[0]:>15.2f}{more[1]:>8.2f}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

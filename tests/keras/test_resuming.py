@@ -1,0 +1,16 @@
+"""A Keras training that goes on from a checkpoint ends bit for bit as one that was never stopped."""
+
+import keras
+
+from resuming import MGU, stopped_after_epochs
+
+
+def test_going_on_in_the_soft_and_in_the_plain_network_gives_the_same_bits(tmp_path):
+    stopped_after_epochs(
+        MGU,
+        tmp_path,
+        lambda network: network.get_weights(),
+        lambda: keras.utils.set_random_seed(99),  # the state of random numbers is the checkpoint's
+        lambda epochs: (epochs[0], epochs[-1]),
+        framework="keras",
+    )

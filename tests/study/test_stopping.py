@@ -1,0 +1,139 @@
+"""A study that is told to stop, by Ctrl-C or as a batch system does, and what stands in its way on the disk."""
+
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import asdict
+
+import pytest
+from click.testing import CliRunner
+
+from mgu.cli import main
+from mgu.study.ledger import FILE, read_study
+from resuming import timeless
+
+PROCESS = [sys.executable, "-m", "mgu"]
+COMMAND = ["compare", "digits", "--limit", "300", "--only", "*MGU*", "--quiet"]
+#: The first checkpoint is written after a second, and the whole takes several.
+LONG = [*COMMAND, "--epochs", "120", "--harden-after", "0.5"]
+SHORT = [*COMMAND, "--epochs", "2"]
+
+
+def run(command, folder):
+    """The exit code and what was said of errors."""
+    done = CliRunner().invoke(main, [*command, "--out", str(folder)])
+    return done.exit_code, done.stderr
+
+
+def finished(command, folder):
+    assert run(command, folder) == (0, "")
+    assert [record.status for record in records(folder)] == ["finished"]
+
+
+def records(folder):
+    return read_study(folder).records if (folder / FILE).is_file() else ()
+
+
+def outcomes(folder):
+    return [timeless(asdict(record.result)) for record in records(folder)]
+
+
+def finished_without_loss(folder):
+    """The same command ends, and what was on record is as it was."""
+    before = records(folder)
+    finished(SHORT, folder)
+    for old, new in zip(before, records(folder), strict=False):
+        assert old.result in (None, new.result)
+
+
+def elapsed_s(folder):
+    """Of the first trial's attempt, as it was last told."""
+    with closing(sqlite3.connect(folder / FILE)) as connection:
+        return connection.execute("SELECT elapsed_s FROM trials ORDER BY position").fetchone()[0]
+
+
+def wait_for(condition, process):
+    until = time.monotonic() + 120
+    while not condition() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    assert condition()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "study"
+    finished(LONG, folder)
+    return outcomes(folder)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_it_ends_within_10_s_with_its_state_kept_and_goes_on_to_the_same_end(number, code, tmp_path, undisturbed):
+    folder = tmp_path / "study"
+    with subprocess.Popen(
+        [*PROCESS, *LONG, "--out", folder], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        wait_for(lambda: list(folder.glob("trials/*/checkpoints/checkpoint-*")), process)
+        process.send_signal(number)
+        begun = time.monotonic()
+        assert process.wait(60) == code
+        assert time.monotonic() - begun < 10
+        assert process.stderr.read() == b"stopped; the same command goes on from the last checkpoint\n"
+    assert [record.status for record in records(folder)] == ["running"]
+    spent_s = elapsed_s(folder)
+    assert (folder / "report.html").exists()
+    finished(LONG, folder)
+    assert outcomes(folder) == undisturbed
+    first = records(folder)[0]
+    assert first.attempts == 2
+    assert first.lost_s < spent_s  # what was kept of it is not lost
+    assert not list(folder.glob("trials/*/checkpoints"))
+
+
+def test_a_file_size_limit_is_one_plain_line_and_the_study_goes_on_without_it(tmp_path):
+    folder = tmp_path / "study"
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+
+    command = [*PROCESS, *SHORT, "--out", folder]
+    stopped = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
+    assert (stopped.returncode, stopped.stderr.count("\n")) == (2, 1), stopped.stderr
+    assert stopped.stderr.startswith(f"error: {folder}")
+    finished_without_loss(folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder with room for so many bytes, and what gives it more."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def sized(megabytes, *how):
+        options = ",".join([*how, f"size={megabytes}m"])
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    if os.name != "posix" or not shutil.which("mount") or sized(1).returncode != 0:
+        pytest.skip("a small disk to fill needs the right to mount one")
+    try:
+        yield folder, lambda megabytes: sized(megabytes, "remount")
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("free_kb", [0, 100, 200])
+def test_a_full_disk_is_one_plain_line_and_the_study_goes_on_when_there_is_room(free_kb, small_disk):
+    disk, resize = small_disk
+    folder = disk / "study"
+    (disk / "other").write_bytes(bytes((1024 - free_kb) * 1024))
+    code, told = run(SHORT, folder)
+    assert (code, told.count("\n")) == (2, 1), told
+    assert told.startswith(f"error: {folder}")
+    assert resize(50).returncode == 0
+    finished_without_loss(folder)

@@ -1,0 +1,103 @@
+"""The benchmarks of growth: the lines that they fit, their simulated clock, and what they show of the driver."""
+
+import heapq
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inline import Inline
+from mgu.history import Epoch
+from mgu.progress import Silent
+from mgu.study import ledger as ledgers
+from mgu.study.ledger import Ledger, read_study
+from mgu.study.runner import Trained, run
+from mgu.study.trial import Trial
+from samples import RESULT, SETTINGS, TRIALS
+
+SECONDS = st.lists(st.integers(1, 50), min_size=1, max_size=12)
+
+
+@pytest.fixture(scope="module")
+def benchmarks():
+    folder = str(Path(__file__).parents[1] / "benchmarks")
+    sys.path.insert(0, folder)
+    yield lambda name: importlib.import_module(name)
+    sys.path.remove(folder)
+
+
+def test_a_line_and_a_power_are_found_again(benchmarks):
+    fit = benchmarks("series").fit
+    x = [1.0, 2.0, 4.0, 8.0]
+    line, power = fit(x, [3 * each + 2 for each in x]), fit(x, [5 * each**2 for each in x])
+    assert (line.slope, line.intercept, line.r2) == pytest.approx((3, 2, 1))
+    assert (power.exponent, power.last_exponent) == pytest.approx((2, 2))
+    assert power.r2 < 0.99
+    assert line.exponent < line.last_exponent < 1  # a constant weighs least where the line is highest
+
+
+@given(SECONDS, st.integers(1, 5))
+def test_without_work_for_the_driver_each_worker_takes_what_is_next(benchmarks, seconds, workers):
+    module = benchmarks("thousand_cells")
+    free = [0.0] * workers
+    for each in seconds:
+        heapq.heapreplace(free, free[0] + each)
+    found = module.simulate([module.Length(each, 2) for each in seconds], workers, lambda kind, recorded: 0.0)
+    assert found.makespan == found.ideal == pytest.approx(max(free))
+
+
+@given(SECONDS, st.integers(1, 5))
+def test_the_driver_hears_one_after_the_other(benchmarks, seconds, workers):
+    module = benchmarks("thousand_cells")
+    trials = [module.Length(each, 3) for each in seconds]
+    told = {module.BEGAN: 1.0, module.EPOCH: 10.0, module.CHECKPOINT: 0.0, module.ANSWER: 100.0}
+    found = module.simulate(trials, workers, lambda kind, recorded: told[kind] + recorded)
+    most = len(seconds) * (1 + 3 * 10 + 100)
+    assert found.busy >= most
+    assert found.busy <= found.makespan <= found.busy + sum(seconds)
+    alone = module.simulate(trials, 1, lambda kind, recorded: 7.0 if kind == module.ANSWER else 0.0)
+    assert alone.makespan == pytest.approx(sum(seconds) + 7 * len(seconds))
+
+
+def test_checkpoints_are_told_at_epochs_ends_and_a_second_apart(benchmarks):
+    module = benchmarks("thousand_cells")
+    kinds = [kind for _, kind in module.Length(2.0, 8).told()]
+    assert kinds.count(module.EPOCH) == 8
+    assert kinds.count(module.CHECKPOINT) == 2
+    assert (kinds[0], kinds[-1]) == (module.BEGAN, module.ANSWER)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from(("begin", "resume", "progress", "end", "look"))), max_size=12)
+)
+def test_the_records_in_memory_are_those_in_the_file(tmp_path_factory, changes):
+    folder = tmp_path_factory.mktemp("study")
+    values = {"begin": ({"torch": "2"},), "resume": (0.5,), "progress": (1.5,), "end": (RESULT,)}
+    with Ledger.open(folder, SETTINGS) as ledger:
+        keys = ledger.add(TRIALS, SETTINGS)
+        for which, change in changes:
+            if change != "look":
+                getattr(ledger, change)(keys[which], *values[change])
+            assert ledger.records() == read_study(folder).records
+
+
+def test_each_record_is_read_but_for_its_own_changes(tmp_path, monkeypatch):
+    """However many are there: what is read for one trial does not grow with those before it."""
+    reads, read_record = [], ledgers.read_record
+
+    def counted(row, source):
+        reads.append(row)
+        return read_record(row, source)
+
+    def job(common, place):
+        place.tell(Epoch(1, 0.5, 0.5, 0.5, 0.5, 1.0))
+        return Trained(RESULT)
+
+    monkeypatch.setattr(ledgers, "read_record", counted)
+    trials = [Trial("A_001", TRIALS[0].architecture, 10, seed) for seed in range(12)]
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        run(ledger, ledger.add(trials, SETTINGS), lambda trial: job, Inline(), Silent())
+    assert len(trials) < len(reads) <= 4 * len(trials)
