@@ -10,7 +10,7 @@ from safetensors.numpy import save
 
 from mgu import portable
 from mgu.errors import InputError
-from mgu.training.checkpoints import Checkpoints
+from mgu.training.checkpoints import MAKER, Checkpoints
 
 WEIGHTS = {"a": np.zeros((2, 3), dtype=np.float32)}
 SHAPES = {"a": (2, 3)}
@@ -91,7 +91,7 @@ FACTS = {
     "nested deeply": "[" * 10**5,
     "of something else": '{"of": "other"}',
     "of nothing": "{}",
-    "with a key twice": '{"of": "other", "of": "this"}',
+    "with a key twice": f'{{"of": "other", "of": "this", "maker": {json.dumps(MAKER)}}}',
 }
 
 
@@ -104,4 +104,4 @@ def test_a_checkpoint_by_its_name_is_set_aside(content, tmp_path):
     name = f"checkpoint-000001-{hashlib.sha256(content).hexdigest()}.safetensors"
     (tmp_path / name).write_bytes(content)
     assert Checkpoints(tmp_path, "this").newest() is None
-    assert [path.name for path in tmp_path.iterdir()] == [f"corrupt-{name}"]
+    assert [path.name for path in tmp_path.iterdir()] == [f"unusable-{name}"]

@@ -63,7 +63,7 @@ def test_a_seed_that_is_no_number_is_refused(seed, known, read):
         read()
 
 
-@pytest.mark.parametrize("linked", ["trials", "trials/A_001-seed0"])
+@pytest.mark.parametrize("linked", ["trials", "trials/A_001-seed0", "trials/A_001-seed0/checkpoints"])
 def test_a_trial_is_not_written_through_a_link(linked, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "study" / linked).parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Train the trials of a study that are not yet done, as many at once as there are workers, whatever becomes of each."""
 
+import os
 import shutil
 import time
 from collections import deque
@@ -110,7 +111,7 @@ def _run(
 def trial_folder(study: Path, trial: Trial) -> Path:
     """Where a trial keeps its files. Raises InputError where that is a link, which may lead out of the study."""
     folder = study / "trials" / f"{trial.model_name}-seed{trial.seed}"
-    if any(path.is_symlink() for path in (folder.parent, folder, folder / CHECKPOINTS)):
+    if any(os.path.islink(path) for path in (folder.parent, folder, folder / CHECKPOINTS)):
         raise InputError(f"{folder} is a link, or in one; a study's files are in its own folder: put them there")
     return folder
 
