@@ -56,14 +56,14 @@ def _answers(table: Mapping[str, Any]) -> Answers | Errors:
 
 def _check_together(result: Result) -> None:
     """What reports take for granted."""
-    epochs = [epoch.epoch for epoch in result.history]
     seconds = (result.tts_s, result.train_s, result.compile_s, *(epoch.elapsed_s for epoch in result.history))
     hard, answers = result.hardening, (result.test_answers, result.test_case_answers)
     confusions = [known.confusion for known in answers if isinstance(known, Answers)]
     faults = {
         "it finished without a score or a best epoch": result.status == "finished"
         and None in (result.train_score, result.val_score, result.best_epoch),
-        "its best epoch is not in its history": bool(epochs) and result.best_epoch not in (None, *epochs),
+        "its best epoch is not in its history": bool(result.history)
+        and result.best_epoch not in (None, *range(1, 1 + len(result.history))),
         "its time is none": not all(0 <= s < math.inf for s in seconds),
         "a latency of its hardening is none": hard is not None
         and not all(0 < s < math.inf for s in (hard.soft_latency_s, hard.latency_s, hard.result.tts_s)),

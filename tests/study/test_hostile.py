@@ -83,6 +83,7 @@ def at(*path, to):
 
 FIRST = ("trials", 0)
 RESULT = (*FIRST, "result")
+EPOCH = content()["trials"][0]["result"]["history"][0]
 WRONG = {
     "an unknown status": at(*FIRST, "status", to="<b>"),
     "a status that its result has not": at(*FIRST, "status", to="failed"),
@@ -98,6 +99,7 @@ WRONG = {
     "a score that is a word": at(*RESULT, "val_score", to="0.9"),
     "no score": at(*RESULT, "val_score", to=None),
     "a best epoch that is none": at(*RESULT, "best_epoch", to=9),
+    "a best epoch that the history has lost": at("trials", 1, "result", "history", to=[EPOCH | {"epoch": 2}]),
     "a time that is none": at(*RESULT, "tts_s", to=float("nan")),
     "a time below 0": at(*RESULT, "train_s", to=-1),
     "gates that are no numbers": at(*RESULT, "history", 0, "gates", to={"layer_1": {"norm": "<b>"}}),
