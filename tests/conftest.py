@@ -15,6 +15,13 @@ settings.load_profile("untimed")
 #: Keras has one backend a process: tests/test_backends.py runs these in a process of their own for each.
 collect_ignore = [] if "KERAS_BACKEND" in os.environ else ["keras", "parity"]
 
+#: What takes longest begins first, so that no worker waits for it at the end.
+LONGEST = ("test_backends.py", "test_docs.py", "test_chaos.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(autouse=True, scope="session")
 def cache(tmp_path_factory):
