@@ -34,9 +34,9 @@ from mgu.study.ledger import FILE, read_study
 
 ARGUMENTS = ["digits", "--epochs", "12", "--only", "DIG_00[1-4],DIG_MGU_001", "--rivals", "", "--quiet"]
 #: Seconds to the next kill, at most: from the start of a driver, and while trials are trained.
-START_S, WORK_S = 5.0, 3.0
+START_S, WORK_S = 5.0, 4.0
 #: How often a driver is killed while it starts, and how often a process rather than the driver while it works.
-STARTING, BELOW = 0.1, 0.6
+STARTING, BELOW = 0.1, 0.75
 #: To end the study, once nothing is killed any more: one is enough but where a trial was killed three times in a row.
 MOST_COMMANDS = 3
 TIMES = ("tts_s", "train_s", "compile_s", "latency_s", "soft_latency_s", "usage", "soft_usage", "elapsed_s")

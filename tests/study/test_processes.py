@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
@@ -131,6 +132,13 @@ def test_it_ends_with_a_driver_that_is_killed(tmp_path):
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     assert gone(pid)
+
+
+def test_what_they_are_forked_from_may_die():
+    assert told_of(deeds.count)[-1] == Answer("done")
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+    assert told_of(deeds.count)[-1] == Answer("done")  # at once, and once another is there
+    assert told_of(deeds.count)[-1] == Answer("done")
 
 
 def test_a_script_without_a_main_guard_is_not_run_again(tmp_path):

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -75,9 +76,10 @@ def undisturbed(tmp_path_factory):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_it_ends_within_10_s_with_its_state_kept_and_goes_on_to_the_same_end(number, code, tmp_path, undisturbed):
     folder = tmp_path / "study"
-    with subprocess.Popen(
-        [*PROCESS, *LONG, "--out", folder], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
+    command = [*PROCESS, *LONG, "--out", folder]
+    # What runs in the background of a shell has been told not to hear of Ctrl-C.
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, preexec_fn=hears, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         wait_for(lambda: list(folder.glob("trials/*/checkpoints/checkpoint-*")), process)
         process.send_signal(number)
         begun = time.monotonic()

@@ -33,6 +33,8 @@ PRELOADED = [
 ]
 
 
+#: Seconds between attempts to start a process.
+PAUSES_S = (0.1, 0.5, 2.0)
 #: Seconds that a process has to end after its last word.
 LEAVE_S = 5.0
 
@@ -77,9 +79,8 @@ class Processes:
         process = context.Process(target=_work, args=work, daemon=True)  # type: ignore[attr-defined]
         self._running[ours] = _Running(key, process, time.monotonic() + self.stall_s)
         try:
-            with _main_hidden(), _undisturbed():
-                process.start()
-        except (OSError, EOFError) as error:  # what it would be forked from has just died
+            _start(process)
+        except (OSError, EOFError) as error:
             del self._running[ours]
             ours.close()
             death = Death(f"its process could not be started ({type(error).__name__}: {error})")
@@ -134,6 +135,17 @@ class Processes:
             process.kill()
             process.join()
         ours.close()
+
+
+def _start(process: Any) -> None:
+    """Start it. Where what it would be forked from has just died, that takes a moment to be seen and replaced."""
+    for pause_s in PAUSES_S:
+        with suppress(OSError, EOFError), _main_hidden(), _undisturbed():
+            process.start()
+            return
+        time.sleep(pause_s)
+    with _main_hidden(), _undisturbed():
+        process.start()
 
 
 def _death(code: int) -> str:
