@@ -115,6 +115,7 @@ WRONG = {
     "settings that are a list": at("study", "settings", to=[1]),
     "data that is a word": at("study", "settings", "data", to="digits"),
     "a name of the data that is none": at("study", "settings", "data", "name", to={"a": 1}),
+    "layouts that are null": at("study", "settings", "space", "layouts", to=None),
     "cells that are a number": at("study", "settings", "space", "cells", to=3),
     "commands that are no texts": at("study", "commands", to=[1]),
     "commands that are no list": at("study", "commands", to={"a": 1}),
