@@ -16,6 +16,7 @@ from mgu.data import load_data
 from mgu.layouts import Layout
 from mgu.progress import Silent
 from mgu.spaces import load_space
+from mgu.study import runner
 from mgu.study.ledger import FILE, read_study
 from mgu.study.runner import Trained
 from mgu.study.workers import Answer, Began, Changed
@@ -107,7 +108,8 @@ def drive(folder: Path, cells: int, study: Path, searches: Sequence[str] = ()) -
     workers, begun = Replay(*recorded(study)), time.perf_counter()
     comparison = made_up(cells)
     trials = [trial for trial in comparison.trials([0]) if not trial.is_mgu][:cells]
-    place = SimpleNamespace(open=lambda *given: workers, alone=True)
+    place = SimpleNamespace(open=lambda *given: workers, alone=True, on="local")
+    runner.APART_S = 0.0  # each epoch is written, so that what that takes is seen
     first = time.perf_counter()
     comparison.run(folder, trials, _Begins(), searches=searches, place=place)
     ended = time.perf_counter()

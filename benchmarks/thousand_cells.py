@@ -4,9 +4,10 @@
 
 Trials have the lengths and epochs of the STUDY's own (results/digits and results/mnist), in turn. OUT_FOLDER has
 growth.json of ``growth.py OUT_FOLDER cells``: seconds of the driver for each message, the slowest measured, and for an
-answer by how many trials are recorded. The driver takes one message after the other. A trial tells that it began, each
-epoch, a checkpoint at most once a second, and its answer, upon which the driver starts the next in its place. Neither
-the network nor the starting of processes takes time here, and workers wait for nothing but an answer's successor.
+answer by how many trials are recorded. The driver takes one message after the other. A trial tells that it began, of an
+epoch and a checkpoint at most once a second (of more epochs nothing is written), and its answer, upon which the driver
+starts the next in its place. Neither the network nor the starting of processes takes time here, and workers wait for
+nothing but an answer's successor.
 
 Besides: at how many workers the driver has no time left (mean length / driver's seconds a trial), and the simulation of
 ten trials each for that number. What came of it is printed, and written to OUT_FOLDER/thousand_cells.txt.
@@ -44,9 +45,8 @@ class Length:
         ends = [self.seconds * (i + 1) / self.epochs for i in range(self.epochs)]
         told, kept = [(0.0, BEGAN)], 0.0
         for end in ends:
-            told.append((end, EPOCH))
             if end - kept >= APART_S:
-                told.append((end, CHECKPOINT))
+                told += [(end, EPOCH), (end, CHECKPOINT)]
                 kept = end
         return [*told, (self.seconds, ANSWER)]
 
