@@ -100,4 +100,4 @@ def test_without_ray_it_is_said_what_to_install(comparison, tmp_path, monkeypatc
 def test_a_gpu_by_number_is_refused_on_ray(comparison):
     pytest.importorskip("ray")
     with pytest.raises(InputError, match=r"device 'cuda:1': Ray chooses each trial's GPU; give cuda"):
-        Workplace("ray").open(replace(comparison), "cuda:1", "torch", 1.0)
+        Workplace("ray").open(replace(comparison), "cuda:1", "torch")
