@@ -49,7 +49,7 @@ def node_id():
 def cluster(monkeypatch):
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.path.dirname(deeds.__file__), os.environ["PYTHONPATH"]]))
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(deeds.__file__), prepend=os.pathsep)
     small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
     started = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
     try:
