@@ -28,7 +28,7 @@ from mgu.data import DataSet, Split, load_data
 from mgu.files import write_whole
 from mgu.spaces import Cell
 from mgu.training import Recipe, fit
-from mgu.training.processes import joined
+from mgu.training.world import joined
 
 BATCH, ENLARGED, TIMES = 256, 4, 4
 UNITS, PLAIN = "units", "plain cell"
@@ -51,9 +51,9 @@ def measure(name: str, epochs: int) -> None:
     if name == PLAIN:
         architecture = replace(architecture, cell=Cell.of(BASE))
     recipe = Recipe(epochs=epochs, batch_size=BATCH, harden_after=0)
-    with joined() as processes:
-        result = fit(architecture, data, recipe, processes=processes).result
-        if processes.first:
+    with joined() as world:
+        result = fit(architecture, data, recipe, world=world).result
+        if world.first:
             samples = len(data.train.y) * len(result.history)
             print(json.dumps({"samples_s": samples / result.train_s, "accuracy": result.val_score}))
 

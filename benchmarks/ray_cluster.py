@@ -26,8 +26,8 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"  # as many as a trial on the cluster has
 
 import psutil
-from chaos import timeless
 from ray.cluster_utils import Cluster
+from timeless import timeless
 
 from mgu.errors import InputError
 from mgu.files import write_whole

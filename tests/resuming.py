@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from timeless import timeless
 
 from mgu.data import DataSet, Split
 from mgu.layouts import Layout
@@ -14,7 +15,6 @@ from mgu.training.checkpoints import Checkpoints
 PLAIN = Architecture(Layout(2, 1, 2, 8, 2), Cell("bn_pre", False), start_filters=4)
 MGU = Architecture(Layout(2, 1, 2, 8, 2), start_filters=4)
 RECIPE = Recipe(epochs=6, batch_size=16, harden_after=0.3)
-TIMES = ("tts_s", "train_s", "compile_s", "latency_s", "usage", "soft_latency_s", "soft_usage", "elapsed_s")
 
 
 class Stopped(BaseException):
@@ -47,15 +47,6 @@ def stripes(count, seed):
 
 def small_data():
     return DataSet("stripes", stripes(72, 0), stripes(40, 1), stripes(40, 2), ("across", "down"), "0" * 64)
-
-
-def timeless(value):
-    """The value without anything that is a time."""
-    if isinstance(value, dict):
-        return {name: timeless(entry) for name, entry in value.items() if name not in TIMES}
-    if isinstance(value, list | tuple):
-        return [timeless(entry) for entry in value]
-    return value
 
 
 def outcome(fitted, arrays):

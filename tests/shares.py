@@ -19,10 +19,10 @@ from mgu.layouts import Layout
 from mgu.spaces import Architecture, Cell
 from mgu.torch import MultiGatedUnit
 from mgu.torch.norms import BatchNorm
-from mgu.torch.parallel import OneBatch, Share
+from mgu.torch.one_batch import OneBatch, Share
 from mgu.torch.switchable import SwitchableNorm
 from mgu.training import Recipe, fit
-from mgu.training.processes import Processes
+from mgu.training.world import World
 
 #: Norms by name, and the shape of a whole batch, which two processes share unequally or with a single value each.
 NORMS = {
@@ -111,7 +111,7 @@ def trained(rank, count, names=tuple(TRAININGS)):
     for name in names:
         architecture, data, unit = TRAININGS[name]
         recipe = Recipe(epochs=3, batch_size=16, lr=0.003)
-        fitted = fit(architecture, data, recipe, seed=3, unit=unit, processes=Processes(rank, count))
+        fitted = fit(architecture, data, recipe, seed=3, unit=unit, world=World(rank, count))
         networks = [fitted.network.state_dict()]
         results, decisions = [fitted.result], []
         if hardening := fitted.result.hardening:

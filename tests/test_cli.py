@@ -161,6 +161,7 @@ BAD = {
         "unknown rival 'gird'; allowed: all, grid, parallel",
     ),
     "no budget": lambda path: (["digits", "--time-budget", "0"], "a budget of time must be above 0; 0.0 was given"),
+    "no such place, dry run": lambda path: (["digits", "--gpus-per-trial", "0.5", "--dry-run"], "are for --on ray"),
     "no such country": lambda path: (["digits", "--country", "DE"], "DE"),
     "no epochs": lambda path: (["digits", "--epochs", "0"], "epochs must be at least 1"),
 }

@@ -26,24 +26,12 @@ from mgu.study.ledger import read_study
 from mgu.torch import build_network, count_weights, explain
 from mgu.training import Recipe, fit, framework_of
 from mgu.training.samples import on_device
-
-SPACE = parse_space(
-    """
-prefix = "TINY"
-input_shape = [1, 8, 8]
-classes = 10
-layouts = [[2, 1, 2, 2, 2]]
-mgu_layouts = [[2, 1, 2, 2, 2]]
-cells = ["bn_pre", "no_norm+residual"]
-start_filters = 4
-""",
-    "tiny",
-)
+from tiny import SPACE, tiny_comparison
 
 
 @pytest.fixture(scope="module")
 def comparison():
-    return Comparison(load_data("digits", limit=300), SPACE, Recipe(epochs=2, batch_size=32))
+    return tiny_comparison()
 
 
 def test_a_study_from_start_to_report(comparison, tmp_path):

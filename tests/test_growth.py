@@ -1,13 +1,12 @@
 """The benchmarks of growth: the lines that they fit, their simulated clock, and what they show of the driver."""
 
 import heapq
-import importlib
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from series import fit
+from thousand_cells import ANSWER, BEGAN, CHECKPOINT, EPOCH, Length, simulate
 
 from inline import Inline
 from mgu.history import Epoch
@@ -21,16 +20,7 @@ from samples import RESULT, SETTINGS, TRIALS
 SECONDS = st.lists(st.integers(1, 50), min_size=1, max_size=12)
 
 
-@pytest.fixture(scope="module")
-def benchmarks():
-    folder = str(Path(__file__).parents[1] / "benchmarks")
-    sys.path.insert(0, folder)
-    yield lambda name: importlib.import_module(name)
-    sys.path.remove(folder)
-
-
-def test_a_line_and_a_power_are_found_again(benchmarks):
-    fit = benchmarks("series").fit
+def test_a_line_and_a_power_are_found_again():
     x = [1.0, 2.0, 4.0, 8.0]
     line, power = fit(x, [3 * each + 2 for each in x]), fit(x, [5 * each**2 for each in x])
     assert (line.slope, line.intercept, line.r2) == pytest.approx((3, 2, 1))
@@ -40,33 +30,30 @@ def test_a_line_and_a_power_are_found_again(benchmarks):
 
 
 @given(SECONDS, st.integers(1, 5))
-def test_without_work_for_the_driver_each_worker_takes_what_is_next(benchmarks, seconds, workers):
-    module = benchmarks("thousand_cells")
+def test_without_work_for_the_driver_each_worker_takes_what_is_next(seconds, workers):
     free = [0.0] * workers
     for each in seconds:
         heapq.heapreplace(free, free[0] + each)
-    found = module.simulate([module.Length(each, 2) for each in seconds], workers, lambda kind, recorded: 0.0)
+    found = simulate([Length(each, 2) for each in seconds], workers, lambda kind, recorded: 0.0)
     assert found.makespan == found.ideal == pytest.approx(max(free))
 
 
 @given(SECONDS, st.integers(1, 5))
-def test_the_driver_hears_one_after_the_other(benchmarks, seconds, workers):
-    module = benchmarks("thousand_cells")
-    trials = [module.Length(each, 3) for each in seconds]
-    told = {module.BEGAN: 1.0, module.EPOCH: 10.0, module.CHECKPOINT: 0.0, module.ANSWER: 100.0}
-    found = module.simulate(trials, workers, lambda kind, recorded: told[kind] + recorded)
-    told_of = sum(kind == module.EPOCH for trial in trials for _, kind in trial.told())
+def test_the_driver_hears_one_after_the_other(seconds, workers):
+    trials = [Length(each, 3) for each in seconds]
+    told = {BEGAN: 1.0, EPOCH: 10.0, CHECKPOINT: 0.0, ANSWER: 100.0}
+    found = simulate(trials, workers, lambda kind, recorded: told[kind] + recorded)
+    told_of = sum(kind == EPOCH for trial in trials for _, kind in trial.told())
     assert found.busy >= len(seconds) * (1 + 100) + 10 * told_of
     assert found.busy <= found.makespan <= found.busy + sum(seconds)
-    alone = module.simulate(trials, 1, lambda kind, recorded: 7.0 if kind == module.ANSWER else 0.0)
+    alone = simulate(trials, 1, lambda kind, recorded: 7.0 if kind == ANSWER else 0.0)
     assert alone.makespan == pytest.approx(sum(seconds) + 7 * len(seconds))
 
 
-def test_what_is_written_is_so_at_epochs_ends_and_a_second_apart(benchmarks):
-    module = benchmarks("thousand_cells")
-    kinds = [kind for _, kind in module.Length(2.0, 8).told()]
-    assert kinds.count(module.EPOCH) == kinds.count(module.CHECKPOINT) == 2
-    assert (kinds[0], kinds[-1]) == (module.BEGAN, module.ANSWER)
+def test_what_is_written_is_so_at_epochs_ends_and_a_second_apart():
+    kinds = [kind for _, kind in Length(2.0, 8).told()]
+    assert kinds.count(EPOCH) == kinds.count(CHECKPOINT) == 2
+    assert (kinds[0], kinds[-1]) == (BEGAN, ANSWER)
 
 
 @given(

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mgu.errors import InputError
-from mgu.torch.parallel import Share
+from mgu.torch.one_batch import Share
 from mgu.training import Recipe, fit
-from mgu.training.processes import Processes
+from mgu.training.world import World
 from shares import NORMS, TRAININGS, UNITS, steps, trained
 
 SCRIPT = Path(__file__).parent / "shares.py"
@@ -93,7 +93,7 @@ def test_shares_are_the_batch_cut_into_pieces_of_one_size():
 def test_what_several_processes_cannot_train_is_refused(options, framework, message):
     architecture, data, _ = TRAININGS["linear"]
     with pytest.raises(InputError, match=message):
-        fit(architecture, data, Recipe(**options), framework=framework, processes=Processes(1, 4))
+        fit(architecture, data, Recipe(**options), framework=framework, world=World(1, 4))
 
 
 def test_each_process_has_a_gpu_of_its_own(monkeypatch):
@@ -102,7 +102,7 @@ def test_each_process_has_a_gpu_of_its_own(monkeypatch):
     chosen = []
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    second = Processes(1, 2)
+    second = World(1, 2)
     assert [second.device(name, lambda name: "cuda") for name in ("auto", "cuda")] == ["cuda:1", "cuda:1"]
     assert (second.device("cpu", lambda name: "cpu"), chosen) == ("cpu", [1, 1])
     with pytest.raises(InputError, match="'cuda:0' is one for all 2 processes"):
@@ -110,4 +110,4 @@ def test_each_process_has_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match="has 1 GPUs for more processes"):
         second.device("auto", lambda name: "cuda")
-    assert Processes().device("cuda:0", lambda name: name) == "cuda:0"
+    assert World().device("cuda:0", lambda name: name) == "cuda:0"

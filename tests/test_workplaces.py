@@ -1,42 +1,25 @@
 """Where trials are trained: several at once on this machine, and what is no place."""
 
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
+from timeless import timeless
 
-from mgu.comparison import Comparison
-from mgu.data import load_data
 from mgu.errors import InputError
 from mgu.progress import Silent
-from mgu.spaces import parse_space
 from mgu.study.budget import Budget
-from mgu.training import Recipe
 from mgu.workplaces import Workplace
-
-SPACE = parse_space(
-    """
-prefix = "TINY"
-input_shape = [1, 8, 8]
-classes = 10
-layouts = [[2, 1, 2, 2, 2]]
-mgu_layouts = [[2, 1, 2, 2, 2]]
-cells = ["bn_pre", "no_norm+residual"]
-start_filters = 4
-""",
-    "tiny",
-)
+from tiny import tiny_comparison
 
 
 @pytest.fixture(scope="module")
 def comparison():
-    return Comparison(load_data("digits", limit=100), SPACE, Recipe(epochs=2, batch_size=32))
+    return tiny_comparison(100)
 
 
-def timeless(record):
-    result = record.result
-    epochs = [(epoch.train_loss, epoch.val_loss, epoch.gates) for epoch in result.history]
-    return record.trial, record.status, record.attempts, result.test_answers, epochs
+def outcome(record):
+    return record.trial, record.status, record.attempts, timeless(asdict(record.result))
 
 
 class Told(Silent):
@@ -56,7 +39,7 @@ def test_two_at_once_give_what_one_after_the_other_gives_but_no_energy(compariso
     trials, told = comparison.trials([0]), Told()
     alone = comparison.run(tmp_path / "alone", trials, Silent())
     both = comparison.run(tmp_path / "both", trials, told, place=Workplace(workers=2))
-    assert list(map(timeless, both.records)) == list(map(timeless, alone.records))
+    assert list(map(outcome, both.records)) == list(map(outcome, alone.records))
     assert (told.began, told.most) == ([1, 2, 3], 2)
     assert (both.environment["trials at once"], "trials at once" in alone.environment) == ("2", False)
     for record in both.records:

@@ -24,7 +24,8 @@ from mgu.training.checkpoints import APART_S, SHARE, Checkpoint, Checkpoints, Un
 
 @dataclass(frozen=True)
 class Common:
-    """What all trials of a study have in common."""
+    """What all trials of a study have in common. ``threads`` is how many of PyTorch each has: as many as its process
+    has by itself where it is not given."""
 
     data: DataSet
     recipe: Recipe
@@ -47,7 +48,7 @@ class TrialJob:
         """What the trial gives. Raises InputError where its state cannot be kept, and what the training raises."""
         if common.threads:
             torch.set_num_threads(common.threads)
-        keeper = Telling(place.folder / CHECKPOINTS, self.key, place.tell)
+        keeper = TellingCheckpoints(place.folder / CHECKPOINTS, self.key, place.tell)
         try:
             result, save = self._trained(common, place, keeper)
         except UnkeptError as error:  # no fault of the trial
@@ -80,7 +81,7 @@ class TrialJob:
         return fitted.result, partial(save_trial, fitted, common.data)
 
 
-class Telling(Checkpoints):
+class TellingCheckpoints(Checkpoints):
     """Checkpoints that tell of each that is found or written. Where they must be sent to the one who is told, that is
     part of the time that writing takes."""
 

@@ -1,12 +1,10 @@
 """The unit written literally as in the paper, which the benchmark measures against, computes what ours does."""
 
-import importlib.util
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras_literal import literal, literally
 
 import keras_backend
 from mgu.keras import MultiGatedUnit
@@ -14,15 +12,6 @@ from mgu.keras import MultiGatedUnit
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it is timed on TensorFlow")
 
 PAPERS = {"gates": "replica", "bypass": "replica", "prior": "neutral"}
-
-
-@pytest.fixture(scope="module")
-def written():
-    path = Path(__file__).parents[2] / "benchmarks" / "keras_literal.py"
-    spec = importlib.util.spec_from_file_location("keras_literal", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def scattered(layer):
@@ -37,20 +26,20 @@ def scattered(layer):
     [(lambda: layers.Dense(7), (6, 5)), (lambda: layers.Conv2D(6, 3, 2), (4, 9, 9, 3))],
     ids=["dense", "conv2d"],
 )
-def test_the_listing_gives_what_the_unit_gives(written, layer, shape):
+def test_the_listing_gives_what_the_unit_gives(layer, shape):
     ours = MultiGatedUnit(layer(), **PAPERS)
     ours.build(shape)
-    theirs = written.literal(scattered(ours))
+    theirs = literal(scattered(ours))
     x = np.random.default_rng(1).normal(size=shape).astype("float32")
     for training in (False, True):  # in training, Keras's batch norm keeps another running variance
         expected, found = (keras_backend.output(unit, x, training) for unit in (theirs, ours))
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_network_of_the_listing_is_ours(written):
+def test_a_network_of_the_listing_is_ours():
     block = MultiGatedUnit(layers.Conv1D(4, 3), **PAPERS)
     ours = scattered(keras.Sequential([keras.Input((7, 3)), block, layers.GlobalAveragePooling1D(), layers.Dense(2)]))
-    theirs = written.literally(ours)
+    theirs = literally(ours)
     assert theirs.count_params() == ours.count_params()
     x = np.random.default_rng(1).normal(size=(5, 7, 3)).astype("float32")
     expected, found = (keras_backend.output(network, x) for network in (theirs, ours))

@@ -3,41 +3,30 @@ as long to start as all else here."""
 
 import os
 import signal
+import sys
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from timeless import timeless
 
 import deeds
 from inline import Inline
-from mgu.data import load_data
 from mgu.errors import InputError
 from mgu.progress import Silent
-from mgu.recipe import Recipe
-from mgu.spaces import parse_space
 from mgu.study.ledger import Ledger
 from mgu.study.runner import run, trial_folder
 from mgu.study.workers import ENDS, Answer, Began, Death, Failure, Kept, Refusal, Stall, Waiting
 from mgu.trial_job import Common, TrialJob
 from samples import SETTINGS
+from tiny import tiny_comparison
 
 ray = pytest.importorskip("ray")
 from mgu.study import on_ray  # noqa: E402
 from mgu.study.on_ray import OnRay  # noqa: E402
 from mgu.study.ray_node import Needs  # noqa: E402
 
-SPACE = parse_space(
-    """
-prefix = "TINY"
-input_shape = [1, 8, 8]
-classes = 10
-layouts = [[2, 1, 2, 2, 2]]
-mgu_layouts = [[2, 1, 2, 2, 2]]
-cells = ["bn_pre", "no_norm+residual"]
-start_filters = 4
-""",
-    "tiny",
-)
 LONG_S = 120.0
 
 
@@ -49,7 +38,7 @@ def node_id():
 def cluster(monkeypatch):
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("PYTHONPATH", os.path.dirname(deeds.__file__), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))  # of the nodes: jobs are the tests' own
     small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
     started = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
     try:
@@ -130,11 +119,9 @@ def what_becomes_of_jobs(folder, monkeypatch):
 
 
 def a_study_whose_node_is_killed(cluster, folder):
-    data = load_data("digits", limit=100)
-    common = Common(data, Recipe(epochs=80, patience=80, batch_size=32), {}, "cpu", None, "torch")
-    from mgu.comparison import Comparison
-
-    trials = Comparison(data, SPACE).trials([0], ["TINY_00?"])
+    comparison = tiny_comparison(100, epochs=80, patience=80)
+    common = Common(comparison.data, comparison.recipe, {}, "cpu", None, "torch")
+    trials = comparison.trials([0], ["TINY_00?"])
 
     def train(study, workers):
         with workers, Ledger.open(study, SETTINGS) as ledger:
@@ -151,15 +138,10 @@ def a_study_whose_node_is_killed(cluster, folder):
     resumed = [seconds for key, seconds in workers.kept if key == workers.victim]
     assert min(resumed[1:]) > 0  # its second attempt went on from what the first had kept on the lost node
     for key, record in found.items():
-        assert timeless(record.result) == timeless(alone[key].result)
+        assert timeless(asdict(record.result)) == timeless(asdict(alone[key].result))
         files = trial_folder(folder / "ray", record.trial), trial_folder(folder / "alone", record.trial)
         ours, others = ({p.name: p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in files)
         assert ours == others
-
-
-def timeless(result):
-    epochs = [(epoch.train_loss, epoch.val_loss, epoch.val_score) for epoch in result.history]
-    return result.status, result.val_score, result.test_score, result.test_answers, epochs
 
 
 def test_without_a_cluster_it_is_said_how_to_start_one(monkeypatch):

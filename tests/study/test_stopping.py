@@ -8,22 +8,24 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from functools import partial
 
+import psutil
 import pytest
 from click.testing import CliRunner
+from timeless import timeless
 
 from mgu.cli import main
 from mgu.study.ledger import FILE, read_study
-from resuming import timeless
 
 PROCESS = [sys.executable, "-m", "mgu"]
 COMMAND = ["compare", "digits", "--limit", "300", "--only", "*MGU*", "--quiet"]
 #: The first checkpoint is written after a second, and the whole takes several.
 LONG = [*COMMAND, "--epochs", "120", "--harden-after", "0.5"]
 SHORT = [*COMMAND, "--epochs", "2"]
+STOPPED = b"stopped; the same command goes on from the last checkpoint\n"
 
 
 def run(command, folder):
@@ -59,6 +61,21 @@ def elapsed_s(folder):
         return connection.execute("SELECT elapsed_s FROM trials ORDER BY position").fetchone()[0]
 
 
+def started(command, folder):
+    """The command in a session of its own, as in a terminal: what runs in the background of a shell has been told not
+    to hear of Ctrl-C."""
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*PROCESS, *command, "--out", folder], preexec_fn=hears, start_new_session=True, **quiet)
+
+
+def below(process):
+    """The command lines of the processes that it has started."""
+    for child in psutil.Process(process.pid).children():
+        with suppress(psutil.Error):  # it is already gone
+            yield " ".join(child.cmdline())
+
+
 def wait_for(condition, process):
     until = time.monotonic() + 120
     while not condition() and process.poll() is None and time.monotonic() < until:
@@ -76,16 +93,13 @@ def undisturbed(tmp_path_factory):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_it_ends_within_10_s_with_its_state_kept_and_goes_on_to_the_same_end(number, code, tmp_path, undisturbed):
     folder = tmp_path / "study"
-    command = [*PROCESS, *LONG, "--out", folder]
-    # What runs in the background of a shell has been told not to hear of Ctrl-C.
-    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(command, preexec_fn=hears, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with started(LONG, folder) as process:
         wait_for(lambda: list(folder.glob("trials/*/checkpoints/checkpoint-*")), process)
         process.send_signal(number)
         begun = time.monotonic()
         assert process.wait(60) == code
         assert time.monotonic() - begun < 10
-        assert process.stderr.read() == b"stopped; the same command goes on from the last checkpoint\n"
+        assert process.stderr.read() == STOPPED
     assert [record.status for record in records(folder)] == ["running"]
     spent_s = elapsed_s(folder)
     assert (folder / "report.html").exists()
@@ -95,6 +109,18 @@ def test_it_ends_within_10_s_with_its_state_kept_and_goes_on_to_the_same_end(num
     assert first.attempts == 2
     assert first.lost_s < spent_s  # what was kept of it is not lost
     assert not list(folder.glob("trials/*/checkpoints"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked from")
+def test_ctrl_c_while_what_trials_are_forked_from_is_imported_is_one_plain_line(tmp_path):
+    """Ctrl-C in a terminal reaches all processes."""
+    folder = tmp_path / "study"
+    with started(SHORT, folder) as process:
+        wait_for(lambda: any("forkserver" in command for command in below(process)), process)
+        time.sleep(0.2)  # it has begun, and has seconds of imports before it
+        os.killpg(process.pid, signal.SIGINT)
+        assert (process.wait(60), process.stderr.read()) == (130, STOPPED)
+    finished(SHORT, folder)
 
 
 def test_a_file_size_limit_is_one_plain_line_and_the_study_goes_on_without_it(tmp_path):

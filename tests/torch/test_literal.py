@@ -1,10 +1,8 @@
 """The unit written literally as in the paper, which the benchmarks measure against, computes what ours does."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
+from literal import literal, literally
 from torch import nn
 
 from mgu.spaces import load_space
@@ -12,15 +10,6 @@ from mgu.torch import MultiGatedUnit, build_network, count_weights
 
 PAPERS = {"gates": "replica", "bypass": "replica", "prior": "neutral"}
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
-
-
-@pytest.fixture(scope="module")
-def written():
-    path = Path(__file__).parents[2] / "benchmarks" / "literal.py"
-    spec = importlib.util.spec_from_file_location("literal", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def scattered(module):
@@ -42,22 +31,22 @@ def scattered(module):
     ],
     ids=["linear", "conv1d", "conv2d", "conv3d"],
 )
-def test_the_listing_gives_what_the_unit_gives(written, layer, shape, dtype):
+def test_the_listing_gives_what_the_unit_gives(layer, shape, dtype):
     torch.manual_seed(0)
     ours = scattered(MultiGatedUnit(layer, **PAPERS).to(dtype))
-    theirs = written.literal(ours)
+    theirs = literal(ours)
     x = torch.randn(shape, dtype=dtype)
     for training in (True, False):
         expected, output = ours.train(training)(x), theirs.train(training)(x)
         torch.testing.assert_close(output, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
-def test_a_network_of_the_listing_trains_as_ours(written):
+def test_a_network_of_the_listing_trains_as_ours():
     torch.manual_seed(0)
     space = load_space("mnist")
     mgu = next(architecture for architecture in space.models().values() if architecture.cell is None)
     ours = scattered(build_network(mgu, space.input_shape, space.classes, **PAPERS).double())
-    theirs = written.literally(ours)
+    theirs = literally(ours)
     assert count_weights(theirs) == count_weights(ours)
     x = torch.randn(8, *space.input_shape, dtype=torch.float64)
     for network in (ours, theirs):

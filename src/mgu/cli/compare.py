@@ -22,8 +22,6 @@ from mgu.cli.options import (
 from mgu.cli.printing import print_rows
 from mgu.recipe import Recipe
 
-_PLACE = ("on", "workers", "cpus_per_trial", "gpus_per_trial", "stall_after")
-
 
 @click.command(short_help="Train one MGU network and the whole grid of plain ones.")
 @data_argument
@@ -94,7 +92,7 @@ def compare(data: str, dry_run: bool, quiet: bool, **options: Any) -> None:
     """
     from mgu.jobs import compare, plan
 
-    of_the_run = taken(options, ("time_budget", "energy_budget", "tensorboard", *_PLACE))
+    of_the_run = taken(options, ("time_budget", "energy_budget", "tensorboard"))
     if dry_run:
         _print_plan(plan(data, **options))
         return

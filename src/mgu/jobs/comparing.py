@@ -30,11 +30,13 @@ from mgu.workplaces import Workplace
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is to be compared, in which folder, by which trials, and the searches whose cost the report is to tell."""
+    """What is to be compared, in which folder, by which trials, where they are trained, and the searches whose cost the
+    report is to tell."""
 
     comparison: Comparison
     folder: Path
     trials: list[Trial]
+    place: Workplace
     searches: list[str]
 
 
@@ -55,11 +57,6 @@ def compare(
     time_budget: float | None = None,
     energy_budget: float | None = None,
     tensorboard: str | Path | None = None,
-    on: str = "local",
-    workers: int | None = None,
-    cpus_per_trial: int | None = None,
-    gpus_per_trial: float | None = None,
-    stall_after: float = Workplace.stall_s / 60,
     verbose: bool = True,
     command: str | None = None,
     **options: Any,
@@ -68,15 +65,12 @@ def compare(
     there; ``mgu compare`` from Python. A study that is there already goes on where it was.
 
     ``options`` are those of ``plan``, and so of ``fit``. No trial is begun once a budget, in hours or kWh, is spent.
-    ``tensorboard`` is a folder to write the training to, epoch by epoch, a run a trial. So many ``workers`` train a
-    trial each at once, ``on`` this machine ("local") or a Ray cluster ("ray"); see ``mgu.workplaces.Workplace``. A
-    trial of which nothing was heard for ``stall_after`` minutes has failed. Unless it is not ``verbose``, how far the
-    study is is shown meanwhile, and at the end its table. ``command`` is kept in the ledger.
+    ``tensorboard`` is a folder to write the training to, epoch by epoch, a run a trial. Unless it is not ``verbose``,
+    how far the study is is shown meanwhile, and at the end its table. ``command`` is kept in the ledger.
 
     Raises InputError for data and options that do not fit, and where the folder cannot be used for this study.
     """
     budget = Budget(time_budget, energy_budget)
-    place = Workplace(on, workers, cpus_per_trial, gpus_per_trial, 60 * stall_after)
     if tensorboard:
         summary_writer()  # before the data is read, which may take long
     planned = plan(data, **options)
@@ -84,7 +78,9 @@ def compare(
     console = Console(soft_wrap=not sys.stdout.isatty())
     beside = [TensorBoard(Path(tensorboard), planned.folder, comparison.settings(), score)] if tensorboard else []
     with listen(console, comparison.recipe.epochs, not verbose, score, beside) as listener:
-        view = comparison.run(planned.folder, planned.trials, listener, command, planned.searches, budget, place=place)
+        view = comparison.run(
+            planned.folder, planned.trials, listener, command, planned.searches, budget, place=planned.place
+        )
     if verbose:
         costs = search_costs(view, planned.searches) if planned.searches else None
         print_summary(summarise(view), console, costs)
@@ -103,13 +99,20 @@ def plan(
     country: str | None = None,
     note: str = "",
     rivals: Sequence[str] = ("all",),
+    on: str = "local",
+    workers: int | None = None,
+    cpus_per_trial: int | None = None,
+    gpus_per_trial: float | None = None,
+    stall_after: float = Workplace.stall_s / 60,
     **options: Any,
 ) -> Plan:
     """What ``compare`` would train, nothing of it trained. ``data`` and ``options`` are as for ``fit``.
 
     ``space`` is a bundled one or a TOML file, by default the one for the data's shape; ``out`` the study's folder,
     studies/NAME where it is not given; ``only`` are patterns of models' names. ``rivals`` are searches whose cost the
-    report tells, or "all", and what is trained beside. See ``mgu.comparison.Comparison`` for the others.
+    report tells, or "all", and what is trained beside. So many ``workers`` train a trial each at once, ``on`` this
+    machine ("local") or a Ray cluster ("ray"), see ``mgu.workplaces.Workplace``; a trial of which nothing was heard for
+    ``stall_after`` minutes has failed. See ``mgu.comparison.Comparison`` for the others.
 
     Raises InputError for data and options that do not fit.
     """
@@ -119,15 +122,16 @@ def plan(
             "mgu compare without it: a study's trials are many networks, not one over many devices"
         )
     searches, trained = searches_and_trained(rivals)
+    place = Workplace(on, workers, cpus_per_trial, gpus_per_trial, 60 * stall_after)
     chosen = Options.of(options)
     wanted = load_space(space) if space else None
-    place = framework_of(framework).device(device)
+    device = framework_of(framework).device(device)
     loaded = load_data(str(data), **chosen.data)
     comparison = Comparison(
-        loaded, wanted or default_space(loaded), chosen.recipe, chosen.unit, place, note, country, trained, framework
+        loaded, wanted or default_space(loaded), chosen.recipe, chosen.unit, device, note, country, trained, framework
     )
     trials = comparison.trials(range(seeds), only)
-    return Plan(comparison, Path(out or Path("studies") / comparison.name).expanduser(), trials, searches)
+    return Plan(comparison, Path(out or Path("studies") / comparison.name).expanduser(), trials, place, searches)
 
 
 def searches_and_trained(rivals: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -23,7 +23,7 @@ from mgu.sizing import PATIENCE, batch_size_for
 from mgu.tracking.facts import run_params
 from mgu.tracking.tensorboard import RunLog, summary_writer
 from mgu.training import framework_of
-from mgu.training.processes import Processes, joined
+from mgu.training.world import World, joined
 from mgu.wiring import OPTIONS
 
 
@@ -64,23 +64,23 @@ def fit(
         summary_writer()
     out = Path(out).expanduser() if out else None
     with ExitStack() as stack:
-        processes = stack.enter_context(joined())
-        place = processes.device(device, framework_of("torch").device)
+        world = stack.enter_context(joined())
+        place = world.device(device, framework_of("torch").device)
         if out:
-            processes.say(partial(check_free, out))  # before the data is read, which may take long
-        loaded = _loaded(processes, str(data), chosen.data)
+            world.say(partial(check_free, out))  # before the data is read, which may take long
+        loaded = _loaded(world, str(data), chosen.data)
         recipe = replace(chosen.recipe, batch_size=batch_size_for(len(loaded.train.y))) if sized else chosen.recipe
         folder, score = out or Path("models") / loaded.short_name, SCORES[loaded.task]
-        processes.say(partial(check_free, folder))
+        world.say(partial(check_free, folder))
         run = Path(tensorboard) / folder.name if tensorboard else None
         if run and run.resolve().is_relative_to(folder.resolve()):
             raise InputError(
                 f"TensorBoard's run {run} would lie in the model's own folder; name another for one of them"
             )
-        quiet = not verbose or not processes.first
+        quiet = not verbose or not world.first
         told = [stack.enter_context(follow(Console(stderr=True, quiet=quiet), recipe.epochs, score))]
         logs = []
-        if run and processes.first:
+        if run and world.first:
             params = {"seed": seed, **run_params(asdict(recipe), {**OPTIONS, **chosen.unit})}
             logs.append(stack.enter_context(closing(RunLog(run, score, params))))
             told.append(logs[0].epoch_ended)
@@ -98,11 +98,11 @@ def fit(
             country=country,
             command=command,
             on_epoch=on_epoch,
-            processes=processes,
+            world=world,
         )
         for log in logs:
             log.ended(model.fitted.result, model.diagnosis.text())
-        if not processes.first:
+        if not world.first:
             return _of_another(model, folder, place)
         model.save(folder)
     if verbose:
@@ -110,10 +110,10 @@ def fit(
     return read_model(folder, place)
 
 
-def _loaded(processes: Processes, data: str, options: Mapping[str, Any]) -> DataSet:
+def _loaded(world: World, data: str, options: Mapping[str, Any]) -> DataSet:
     """The data, which must be the same in all processes; InputError where it is not."""
-    loaded = processes.in_turn(lambda: load_data(data, **options))
-    if processes.say(lambda: loaded.checksum) != loaded.checksum:
+    loaded = world.in_turn(lambda: load_data(data, **options))
+    if world.say(lambda: loaded.checksum) != loaded.checksum:
         raise InputError(f"{data} holds other data here than for the first process; give all machines the same files")
     return loaded
 

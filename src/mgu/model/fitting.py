@@ -25,8 +25,8 @@ from mgu.spaces import Architecture
 from mgu.torch.network import model_size
 from mgu.torch.weights import save_weights
 from mgu.training import Fitted, Recipe, fit
-from mgu.training.processes import ALONE, Processes
 from mgu.training.tasks import task_of
+from mgu.training.world import ALONE, World
 
 
 class NotTrainedError(RuntimeError):
@@ -76,12 +76,12 @@ def fit_model(
     country: str | None = None,
     command: str = "",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-    processes: Processes = ALONE,
+    world: World = ALONE,
 ) -> FittedModel:
     """Train the network of ``architecture_for`` the data's shape by the recipe, harden it and explain it.
 
     ``unit`` are MultiGatedUnit's options; ``country`` says where the electricity comes from; ``command`` is kept in the
-    card. See ``mgu.training.fit`` for the rest. Of several ``processes`` the first alone measures what it takes.
+    card. See ``mgu.training.fit`` for the rest. Of the processes of a ``world`` the first alone measures what it takes.
 
     Raises InputError for a recipe that leaves no epoch after hardening and for options that the data does not take, and
     NotTrainedError where a loss was not finite or hardening failed.
@@ -93,7 +93,7 @@ def fit_model(
         )
     unit, chosen = dict(unit or {}), architecture_for(data.input_shape, len(data.train.y))
     model_size(chosen, data.input_shape, task_of(data).outputs, **unit)  # options are refused before any training
-    with _meter(device, country, processes) as meter:
+    with _meter(device, country, world) as meter:
         fitted = fit(
             chosen,
             data,
@@ -103,7 +103,7 @@ def fit_model(
             unit=unit,
             on_epoch=on_epoch,
             meter=meter,
-            processes=processes,
+            world=world,
         )
     hardening = _finished(fitted)
     diagnosis, preprocessing = explained(fitted), Preprocessing.of(data)
@@ -117,23 +117,23 @@ def fit_model(
         **({"case_metrics": metrics_card(by_case, "the test split, one answer a group")} if by_case else {}),
         "cost": cost_card(fitted.result, hardening),
         "architecture": architecture_card(diagnosis, hardening.decisions),
-        "training": {**asdict(replace(recipe, decay=recipe.step_decay)), "seed": seed, **_together(processes)},
+        "training": {**asdict(replace(recipe, decay=recipe.step_decay)), "seed": seed, **_together(world)},
         "versions": environment(torch.device(device)),
         "command": command,
     }
     return FittedModel(data, preprocessing, chosen, unit, fitted, hardening, diagnosis, card)
 
 
-def _meter(device: str, country: str | None, processes: Processes) -> AbstractContextManager[Meter | None]:
+def _meter(device: str, country: str | None, world: World) -> AbstractContextManager[Meter | None]:
     """What measures, in the first process; the others refuse what it refuses."""
-    if processes.first:
+    if world.first:
         return Meter(torch.device(device), country)
     carbon_intensity(country)
     return nullcontext()
 
 
-def _together(processes: Processes) -> Mapping[str, int]:
-    return {"processes": processes.count} if processes.count > 1 else {}
+def _together(world: World) -> Mapping[str, int]:
+    return {"processes": world.size} if world.size > 1 else {}
 
 
 def _finished(fitted: Fitted) -> Hardening:

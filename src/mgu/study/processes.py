@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -31,8 +32,6 @@ PRELOADED = [
     "codecarbon.core.resource_tracker",
     "mgu.measure.ahead",
 ]
-
-
 #: Seconds between attempts to start a process.
 PAUSES_S = (0.1, 0.5, 2.0)
 #: Seconds that a process has to end after its last word.
@@ -195,6 +194,7 @@ def _undisturbed() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # to start it later would let Ctrl-C in again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from mgu.torch.norms import EPSILON, BatchNorm, LayerNorm
-from mgu.torch.parallel import OneBatch
+from mgu.torch.one_batch import OneBatch
 from mgu.torch.tail import ACTIVATIONS, Activation, library, tail
 from mgu.wiring import INPUT, Chain, Op, readers
 

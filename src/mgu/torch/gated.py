@@ -26,7 +26,7 @@ from mgu.torch.fused import (
     usable,
     weights_and_biases,
 )
-from mgu.torch.parallel import OneBatch
+from mgu.torch.one_batch import OneBatch
 from mgu.torch.tail import Kernel, library
 from mgu.wiring import Chain, Gate
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mgu.torch.fused import PARTS, Parts, fused, hooked, parts
 from mgu.torch.gates import everywhere, gate_values
 from mgu.torch.norms import BatchNorm, LayerNorm
-from mgu.torch.parallel import OneBatch
+from mgu.torch.one_batch import OneBatch
 from mgu.wiring import Chain, Gate, Node, mixed, mixes, readers
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mgu.torch.parallel import OneBatch
+from mgu.torch.one_batch import OneBatch
 
 EPSILON = 1e-3
 #: PyTorch's momentum is the weight of the new value: Keras's 0.99 is 0.01 here.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mgu.errors import InputError
 from mgu.torch.gates import everywhere
 from mgu.torch.norms import EPSILON, MOMENTUM
-from mgu.torch.parallel import OneBatch, pooled
+from mgu.torch.one_batch import OneBatch, pooled
 
 Statistics = tuple[Tensor, Tensor]
 

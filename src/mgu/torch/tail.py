@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from mgu.torch import native
-from mgu.torch.parallel import OneBatch, over_all, summed_up
+from mgu.torch.one_batch import OneBatch, over_all, summed_up
 
 #: A thread is not worth its start for fewer numbers than these (torch's own grain).
 GRAIN = 32768

@@ -18,11 +18,11 @@ from mgu.training.denormals import flush_denormals
 from mgu.training.frameworks import Build, framework_of
 from mgu.training.hardening import harden_and_train
 from mgu.training.learner import Learner, Setting
-from mgu.training.processes import ALONE, Processes
 from mgu.training.run import Run
 from mgu.training.samples import Samples, on_device
 from mgu.training.states import Solved, States
 from mgu.training.tasks import Task, task_of
+from mgu.training.world import ALONE, World
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,7 +62,7 @@ def fit(
     meter: Meter | None = None,
     framework: str = "torch",
     keeper: Keeper | None = None,
-    processes: Processes = ALONE,
+    world: World = ALONE,
 ) -> Fitted:
     """Build the network of an architecture and train it; ``unit`` are MultiGatedUnit's options.
 
@@ -79,17 +79,17 @@ def fit(
     A ``keeper`` is given the state of the training now and then, and the newest state that it has is where the training
     goes on, on one machine to the same result bit for bit, its clocks included: they go on from what they were.
 
-    Several ``processes`` that all make the same call, but for the device, the meter and the listeners, train one
-    network: see ``mgu.training.parallel``. Their results are those of one up to rounding, the clocks their own.
+    The processes of a ``world``, which all make the same call, but for the device, the meter and the listeners, train
+    one network: see ``mgu.training.parallel``. Their results are those of one up to rounding, the clocks their own.
     """
-    build_learner = _builder(framework, processes)
+    build_learner = _builder(framework, world)
     target = torch.device(device if framework == "torch" else "cpu")  # of the samples
     flush_denormals()
     _ = data.mean, data.std  # worked out once a data set and shared by all trials, so on no trial's clock
     is_mgu = architecture.cell is None
     task = task_of(data)
 
-    setting = Setting(task, recipe, target, seed, meter, processes)
+    setting = Setting(task, recipe, target, seed, meter, world)
 
     def build(samples: Samples) -> Learner:
         return build_learner(architecture, data.input_shape, unit or {}, setting, samples)
@@ -119,13 +119,13 @@ def fit(
     return Fitted(run.learner, replace(result, hardening=hardening), task, run.validation, hardened)
 
 
-def _builder(framework: str, processes: Processes) -> Build:
+def _builder(framework: str, world: World) -> Build:
     """What makes the learners. Raises InputError for a framework that several processes cannot train with."""
-    if processes.count == 1:
+    if world.size == 1:
         return framework_of(framework).build
     if framework != "torch":
         raise InputError(
-            f"{processes.count} processes train one network with PyTorch alone; {framework!r} was given: leave it out, "
+            f"{world.size} processes train one network with PyTorch alone; {framework!r} was given: leave it out, "
             "or start the command without torchrun"
         )
     from mgu.training.parallel import ParallelLearner

@@ -13,9 +13,9 @@ from mgu.history import Decision, Flops
 from mgu.measure import Meter
 from mgu.recipe import Recipe
 from mgu.training.operations import Operations
-from mgu.training.processes import ALONE, Processes
 from mgu.training.samples import Samples
 from mgu.training.tasks import Task
+from mgu.training.world import ALONE, World
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 Weights: TypeAlias = Mapping[str, Tensor]
@@ -23,14 +23,14 @@ Weights: TypeAlias = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run is done under; ``meter`` measures it where there is one, and ``processes`` share it."""
+    """What a run is done under; ``meter`` measures it where there is one, and the processes of ``world`` share it."""
 
     task: Task
     recipe: Recipe
     device: torch.device
     seed: int
     meter: Meter | None = None
-    processes: Processes = ALONE
+    world: World = ALONE
 
 
 class Compared(Protocol):

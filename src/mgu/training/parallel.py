@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mgu.errors import InputError
 from mgu.history import Decision
 from mgu.torch.fused import available, why_not
-from mgu.torch.parallel import OneBatch, Share
+from mgu.torch.one_batch import OneBatch, Share
 from mgu.training.learner import Loss, Setting
 from mgu.training.samples import Samples
 from mgu.training.torch_learner import TorchLearner
@@ -28,12 +28,12 @@ class ParallelLearner(TorchLearner):
 
     def __init__(self, network: nn.Module, setting: Setting, samples: Samples, done: int = 0) -> None:
         super().__init__(network, setting, samples, done)
-        self.processes = setting.processes
+        self.world = setting.world
         least = min(self.batches.sizes)
-        if least < self.processes.count:
+        if least < self.world.size:
             raise InputError(
                 f"{len(samples)} training samples in batches of {self.recipe.batch_size} leave one of {least}, and "
-                f"each of {self.processes.count} processes needs a sample of every batch; choose another batch size "
+                f"each of {self.world.size} processes needs a sample of every batch; choose another batch size "
                 "(--batch-size), or start fewer processes"
             )
         if self.recipe.compile != "none":
@@ -43,7 +43,7 @@ class ParallelLearner(TorchLearner):
             )
 
     def warm_up(self, *evaluated: Samples) -> None:
-        if self.processes.total([available()])[0] not in (0, self.processes.count):
+        if self.world.total([available()])[0] not in (0, self.world.size):
             raise InputError(
                 "the compiled kernel can be used by some of the processes alone, which would talk at other points; "
                 f"this one: {why_not() or 'yes'}. Install a C compiler on all machines, or on none"
@@ -54,14 +54,14 @@ class ParallelLearner(TorchLearner):
         super().warm_up(*evaluated)
 
     def train(self) -> tuple[float, float]:
-        loss, scored = self.processes.total(super().train())
+        loss, scored = self.world.total(super().train())
         return loss, scored
 
     def predict(self, samples: Samples) -> Tensor:
         """Each process answers for a share of the samples; all have all answers."""
-        count = self.processes.count
+        count = self.world.size
         shares = [Share.of(len(samples), rank, count) for rank in range(count)]
-        own = super().predict(samples.part(shares[self.processes.rank].rows))
+        own = super().predict(samples.part(shares[self.world.rank].rows))
         longest = own.new_zeros(math.ceil(len(samples) / count), self.task.outputs)
         longest[: len(own)] = own
         gathered = [torch.empty_like(longest) for _ in shares]
@@ -70,11 +70,11 @@ class ParallelLearner(TorchLearner):
 
     def latency_s(self, samples: Samples, rounds: int) -> float:
         measure = super().latency_s
-        return self.processes.say(lambda: measure(samples, rounds))
+        return self.world.say(lambda: measure(samples, rounds))
 
     def latencies_s(self, other: nn.Module, samples: Samples, rounds: int) -> tuple[float, float]:
         measure = super().latencies_s
-        return self.processes.say(lambda: measure(other, samples, rounds))
+        return self.world.say(lambda: measure(other, samples, rounds))
 
     def hardened(
         self, samples: Samples, loss: Loss, as_opened: Collection[str], done: int
@@ -82,16 +82,16 @@ class ParallelLearner(TorchLearner):
         """The gates are decided by the losses that the first process finds."""
 
         def of_the_first(outputs: Tensor, y: Tensor) -> Tensor:
-            return torch.tensor(self.processes.say(lambda: loss(outputs, y).item()))
+            return torch.tensor(self.world.say(lambda: loss(outputs, y).item()))
 
         learner, own = super().hardened(samples, of_the_first, as_opened, done)
-        decisions = self.processes.say(lambda: own)
+        decisions = self.world.say(lambda: own)
         if [(d.unit, d.gate, d.side) for d in own] != [(d.unit, d.gate, d.side) for d in decisions]:
             raise RuntimeError("the processes do not decide the gates alike; use machines of one kind")
         return learner, decisions
 
     def _learn(self, x: Tensor, y: Tensor, weight: float = 1.0) -> Tensor:
         """Gradients are the mean over the processes, of losses that are weighted by the sizes of the shares."""
-        share = Share.of(len(y), self.processes.rank, self.processes.count)
+        share = Share.of(len(y), self.world.rank, self.world.size)
         with OneBatch(share):
-            return super()._learn(x[share.rows], y[share.rows], len(share) * self.processes.count / len(y))
+            return super()._learn(x[share.rows], y[share.rows], len(share) * self.world.size / len(y))

@@ -178,7 +178,7 @@ class Run:
         """Mean loss and score in evaluation mode."""
         answered = self.learner.predict(samples)
         found = self.task.loss(answered, samples.y).item(), self._score(answered, samples)
-        return self.setting.processes.say(lambda: found)
+        return self.setting.world.say(lambda: found)
 
     def _score(self, answered: Tensor, samples: Samples) -> float:
         return self.task.score(self.task.scored(answered, samples.y).item(), samples.y)

@@ -18,11 +18,11 @@ PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Processes:
+class World:
     """How many processes train one network together, and which of them this is, from 0. One alone talks to nobody."""
 
     rank: int = 0
-    count: int = 1
+    size: int = 1
 
     @property
     def first(self) -> bool:
@@ -31,7 +31,7 @@ class Processes:
 
     def say(self, make: Callable[[], Value]) -> Value:
         """What ``make`` gives in the first process, in all of them; the others wait. An InputError is raised in all."""
-        if self.count == 1:
+        if self.size == 1:
             return make()
         said: list[Any] = [None, None]
         if self.first:
@@ -63,11 +63,11 @@ class Processes:
         Raises InputError for a name that is one GPU's, and where a machine has fewer GPUs than processes.
         """
         place = of_one(name)
-        if self.count == 1 or place == "cpu":
+        if self.size == 1 or place == "cpu":
             return place
         if name not in ("auto", "cuda"):
             raise InputError(
-                f"device {name!r} is one for all {self.count} processes; give cuda, which is one GPU for each, or cpu"
+                f"device {name!r} is one for all {self.size} processes; give cuda, which is one GPU for each, or cpu"
             )
         own, there = torchrun.local_rank(), torch.cuda.device_count()
         if own >= there:
@@ -80,11 +80,11 @@ class Processes:
 
 
 #: A training as it is without torchrun.
-ALONE = Processes()
+ALONE = World()
 
 
 @contextmanager
-def joined() -> Iterator[Processes]:
+def joined() -> Iterator[World]:
     """The processes that torchrun has started, which talk by gloo, and by NCCL between GPUs; elsewhere this one alone.
 
     A script that has made a process group of its own is in that one.
@@ -95,11 +95,11 @@ def joined() -> Iterator[Processes]:
     if not dist.is_available():
         raise InputError("this build of torch has no torch.distributed; start the command without torchrun")
     if dist.is_initialized():
-        yield Processes(dist.get_rank(), dist.get_world_size())
+        yield World(dist.get_rank(), dist.get_world_size())
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size())
+        yield World(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
