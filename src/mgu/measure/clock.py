@@ -23,8 +23,17 @@ class Clock:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Count the time inside the ``with`` block."""
-        begun = self.now()
+        self._begun = self.now()
         try:
             yield
         finally:
-            self.seconds += self.now() - begun
+            self.seconds += self.now() - self._begun
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Count none of the time inside the ``with`` block, which is inside one of ``running()``."""
+        self.seconds += self.now() - self._begun
+        try:
+            yield
+        finally:
+            self._begun = self.now()

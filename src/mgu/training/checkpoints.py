@@ -46,7 +46,10 @@ class Checkpoint:
 
 
 class Keeper(Protocol):
-    """Where a training keeps its state, and finds it again."""
+    """Where a training keeps its state, when it is time for that, and finds it again."""
+
+    @property
+    def due(self) -> bool: ...
 
     def newest(self) -> Checkpoint | None: ...
 
@@ -55,6 +58,8 @@ class Keeper(Protocol):
 
 class Forgetful:
     """Keeps nothing."""
+
+    due = False
 
     def newest(self) -> Checkpoint | None:
         return None
@@ -66,14 +71,18 @@ class Forgetful:
 class Checkpoints:
     """The checkpoints of what ``of`` names, in a folder.
 
-    One is written when it is asked for, ``APART_S`` after the last one and so that writing takes at most ``SHARE`` of
-    the time. Its file is whole or absent, and the last ``KEPT`` stay. A file that does not hold what its name says, or
-    that another version of mgu or torch has written, is set aside as ``unusable-...``, and the one before it is used.
+    One is ``due`` ``APART_S`` after the last one, and so that writing takes at most ``SHARE`` of the time. Its file is
+    whole or absent, and the last ``KEPT`` stay. A file that does not hold what its name says, or that another version
+    of mgu or torch has written, is set aside as ``unusable-...``, and the one before it is used.
     """
 
     def __init__(self, folder: Path, of: str) -> None:
         self.folder, self.of = folder, of
         self.next_at = time.monotonic() + APART_S
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() >= self.next_at
 
     def newest(self) -> Checkpoint | None:
         """The last one that is whole. Raises UnkeptError where one cannot be read."""
@@ -89,23 +98,23 @@ class Checkpoints:
         return None
 
     def keep(self, make: Callable[[], Checkpoint]) -> None:
-        """Write what ``make`` gives, if it is time for it. Raises UnkeptError; those before are then as they were."""
+        """Write what ``make`` gives. Raises UnkeptError; those before are then as they were."""
         begun = time.monotonic()
-        if begun < self.next_at:
-            return
-        content = self._written(make())
-        with self._told():
-            self._write(content)
+        self.write(make())
         ended = time.monotonic()
         self.next_at = ended + max(APART_S, (ended - begun) / SHARE)
 
-    def _write(self, content: bytes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        before = self._files()
-        number = 1 + max((_number(path) for path in before), default=0)
-        write_whole(self.folder / f"checkpoint-{number:06}-{hashlib.sha256(content).hexdigest()}.safetensors", content)
-        for path in before[KEPT - 1 :]:
-            path.unlink(missing_ok=True)
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Write one, due or not. Raises as ``keep`` does."""
+        content = self._content(checkpoint)
+        with self._told():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            before = self._files()
+            number = 1 + max((_number(path) for path in before), default=0)
+            name = f"checkpoint-{number:06}-{hashlib.sha256(content).hexdigest()}.safetensors"
+            write_whole(self.folder / name, content)
+            for path in before[KEPT - 1 :]:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -119,7 +128,7 @@ class Checkpoints:
         found = self.folder.iterdir() if self.folder.is_dir() else ()
         return sorted((path for path in found if NAME.fullmatch(path.name)), key=_number, reverse=True)
 
-    def _written(self, checkpoint: Checkpoint) -> bytes:
+    def _content(self, checkpoint: Checkpoint) -> bytes:
         facts = json.dumps({"of": self.of, "maker": MAKER, **checkpoint.facts})
         flat = {
             f"{group}/{name}": tensor.detach().cpu().contiguous()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -97,9 +96,7 @@ def fit(
     states = States(keeper or Forgetful())
     found = states.newest()
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
-        run = Run(
-            build, lambda: on_device(data, target), setting, None, found.soft if found else None, states.keep_soft
-        )
+        run = Run(build, lambda: on_device(data, target), setting, None, found.soft if found else None, states.soft)
         if found and found.solved:
             result, run.snapshot = found.solved.result, found.solved.snapshot
             run.learner.restore(found.solved.weights)
@@ -108,9 +105,9 @@ def fit(
         if not run.snapshot or run.snapshot.epoch == recipe.epochs:
             return Fitted(run.learner, result, task, run.validation)
         solved = Solved(result, run.snapshot, run.learner.weights())
-        keep = partial(states.keep_plain, solved)
+        resumed = found.plain if found else None
         try:
-            hardened, hardening = harden_and_train(run, run.snapshot, on_epoch, found.plain if found else None, keep)
+            hardened, hardening = harden_and_train(run, run.snapshot, on_epoch, resumed, states.plain(solved))
         except UnkeptError:
             raise  # the state as it was kept last is there still
         except Exception as error:  # the trained network must not be lost with it

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mgu.history import Decision, Epoch, Hardening
 from mgu.training.learner import Learner
-from mgu.training.run import ROUNDS, Progress, Run, Snapshot
+from mgu.training.run import ROUNDS, Keeping, Progress, Run, Snapshot
 from mgu.training.samples import Samples
 
 #: So many validation samples are what gates are decided on.
@@ -21,14 +21,14 @@ def harden_and_train(
     snapshot: Snapshot,
     on_epoch: Callable[[Epoch], None],
     resumed: Progress | None = None,
-    keep: Callable[[Run], None] = lambda run: None,
+    keeping: Keeping | None = None,
 ) -> tuple[Learner, Hardening]:
     """Harden the network as it was at a snapshot of its run, and train what is left for the rest of the epochs.
 
     Each gate takes the side of the lower loss, but for the one that skips the layer, which takes the side it opens for.
     The result has the soft epochs before, the deciding and the training on its clock. The learning rate goes on where
-    the snapshot was; the optimizer begins anew. The soft network is as before. ``resumed`` and ``keep`` are as for
-    ``Run``; the gates are then decided again, with the same result.
+    the snapshot was; the optimizer begins anew. The soft network is as before. ``resumed`` and ``keeping`` are as
+    for ``Run``; the gates are then decided again, with the same result.
     """
     task = soft.task
     assert snapshot.weights is not None
@@ -47,7 +47,7 @@ def harden_and_train(
         return learner
 
     splits = (soft.train_samples, soft.validation, soft.test)
-    run = Run(build, lambda: splits, soft.setting, snapshot, resumed, keep)
+    run = Run(build, lambda: splits, soft.setting, snapshot, resumed, keeping)
     result = run.solve(on_epoch)
     if result.run_flops:  # known, and so is that of the network with all ways open, whose shorter ways were tried
         result = replace(result, run_flops=result.run_flops + was.forward_flops(decided_on) * passes[0])

@@ -1,7 +1,6 @@
 """A Keras network that learns by a recipe, on whichever backend Keras has."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from mgu.keras.explain import explain, gate_means
 from mgu.keras.harden import compare, decide
 from mgu.keras.latency import compare_latency
 from mgu.spaces import Architecture
+from mgu.training.epochs import Epochs, nothing
 from mgu.training.learner import Learner, Loss, Setting, Weights
 from mgu.training.operations import Operations
 from mgu.training.samples import EVALUATION_BATCH, Samples, Shuffled
@@ -48,6 +48,7 @@ class KerasLearner:
         if self.recipe.compile not in JIT_COMPILE:
             raise InputError(f"Keras compiles in no mode {self.recipe.compile!r}; allowed: {', '.join(JIT_COMPILE)}")
         self.batches = Shuffled(samples, self.recipe.batch_size, torch.Generator().manual_seed(setting.seed))
+        self.epochs = Epochs(self.batches, torch.zeros(2, dtype=torch.float64))
         classifies = isinstance(self.task, Classification)
         network.compile(
             keras.optimizers.Nadam(self._schedule(done * len(self.batches)), epsilon=1e-7),
@@ -79,16 +80,16 @@ class KerasLearner:
         """Take a step of each batch size and predict, which compile, and put all variables back."""
         rows = [torch.arange(size) for size in dict.fromkeys(self.batches.sizes)]
         before = [np.array(variable.numpy()) for variable in self._variables]
-        self._fit(rows)
+        for part in rows:
+            self._step(part)
         for samples in evaluated:
             self.predict(samples)
         for variable, value in zip(self._variables, before, strict=True):
             variable.assign(value)
 
-    def train(self) -> tuple[float, float]:
-        found = self._fit(self.batches.rows())
-        loss = found["loss"]
-        return loss, len(self.samples) * found.get("accuracy", -loss)
+    def train(self, between: Callable[[], None] = nothing) -> tuple[float, float]:
+        loss, scored = self.epochs.gone_through(self._step, between).tolist()
+        return loss / len(self.samples), scored
 
     def predict(self, samples: Samples) -> Tensor:
         found = [self.network.predict(_last(x), batch_size=EVALUATION_BATCH, verbose=0) for x in samples.parts()]
@@ -103,12 +104,12 @@ class KerasLearner:
     def state(self) -> Weights:
         variables = {str(i): torch.from_numpy(np.array(v.numpy())) for i, v in enumerate(self._variables)}
         # Dropout draws from torch's own random numbers where Keras runs on torch.
-        return {**variables, "order": self.batches.order.get_state(), "random": torch.get_rng_state()}
+        return {**variables, **self.epochs.state(), "random": torch.get_rng_state()}
 
     def resume(self, state: Weights) -> None:
         for i, variable in enumerate(self._variables):
             variable.assign(state[str(i)].numpy())
-        self.batches.order.set_state(state["order"])
+        self.epochs.resume(state)
         torch.set_rng_state(state["random"])
 
     def copied(self, weights: Weights) -> "KerasLearner":
@@ -167,14 +168,13 @@ class KerasLearner:
         behind = 1 + self.recipe.step_decay * steps
         return keras.optimizers.schedules.InverseTimeDecay(self.recipe.lr / behind, 1, self.recipe.step_decay / behind)
 
-    def _fit(self, rows: Sequence[Tensor]) -> dict[str, float]:
-        """One step a batch, and the means over the samples. ``fit`` would set up its pipeline anew for each epoch."""
-        x, y = self.samples.x, self.samples.y.numpy()
-        sums: Counter[str] = Counter()
-        for part in rows:
-            found = self.network.train_on_batch(_last(x[part]), y[part.numpy()], return_dict=True)
-            sums.update({name: float(value) * len(part) for name, value in found.items()})
-        return {name: value / sum(map(len, rows)) for name, value in sums.items()}
+    def _step(self, rows: Tensor) -> Tensor:
+        """A step, and the sums of the losses and of what the task scores. ``fit`` would set up its pipeline anew for
+        each epoch."""
+        x, y = _last(self.samples.x[rows]), self.samples.y[rows].numpy()
+        found = self.network.train_on_batch(x, y, return_dict=True)
+        loss = float(found["loss"])
+        return torch.tensor([loss, float(found.get("accuracy", -loss))], dtype=torch.float64) * len(rows)
 
 
 def _last(x: Tensor) -> Array:

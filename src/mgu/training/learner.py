@@ -63,8 +63,9 @@ class Learner(Protocol):
         """Do all that only first steps cost, and first predictions for the samples, and undo what it did to the
         network."""
 
-    def train(self) -> tuple[float, float]:
-        """One epoch of training steps: its running mean loss, and the sum of what the task scores."""
+    def train(self, between: Callable[[], None] = ...) -> tuple[float, float]:
+        """One epoch of training steps, or what is left of the one it was resumed in: its running mean loss, and the sum
+        of what the task scores. ``between`` is called between two steps."""
 
     def predict(self, samples: Samples) -> Tensor:
         """The network's outputs, (samples, outputs) float32."""
@@ -76,12 +77,12 @@ class Learner(Protocol):
         """Put such a copy back."""
 
     def state(self) -> Weights:
-        """All that decides the epochs to come, by name: weights, optimizer, schedule, order of the samples, and the
-        state of random numbers. It may change with the next step."""
+        """All that decides the steps to come, by name: weights, optimizer, schedule, order of the samples and the place
+        in it, and the state of random numbers. It may change with the next step."""
 
     def resume(self, state: Weights) -> None:
-        """Go on from such a state of a learner that was built alike: on one machine the epochs to come are those that
-        it would have had, bit for bit."""
+        """Go on from such a state of a learner that was built alike: on one machine the steps to come are those that it
+        would have taken, bit for bit."""
 
     def copied(self, weights: Weights) -> "Learner":
         """A new learner of a network like this one, with these weights."""

@@ -1,7 +1,7 @@
 """A PyTorch network that learns in several processes at once, each on its share of every batch."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import torch
 import torch.distributed as dist
@@ -12,6 +12,7 @@ from mgu.errors import InputError
 from mgu.history import Decision
 from mgu.torch.fused import available, why_not
 from mgu.torch.one_batch import OneBatch, Share
+from mgu.training.epochs import nothing
 from mgu.training.learner import Loss, Setting
 from mgu.training.samples import Samples
 from mgu.training.torch_learner import TorchLearner
@@ -53,8 +54,8 @@ class ParallelLearner(TorchLearner):
         self.forward = together
         super().warm_up(*evaluated)
 
-    def train(self) -> tuple[float, float]:
-        loss, scored = self.world.total(super().train())
+    def train(self, between: Callable[[], None] = nothing) -> tuple[float, float]:
+        loss, scored = self.world.total(super().train(between))
         return loss, scored
 
     def predict(self, samples: Samples) -> Tensor:

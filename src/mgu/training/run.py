@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from torch import Tensor
 
@@ -22,11 +23,12 @@ NOTHING = Flops(0, 0)
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run as it was after an epoch: its weights, its history so far, the seconds on its clocks, its operations and
-    what its meter had read."""
+    """A run as it once was: its weights, its history so far, the seconds on its clocks, its operations and what its
+    meter had read."""
 
     weights: Weights | None = None
     history: tuple[Epoch, ...] = ()
+    elapsed_s: float = 0.0
     train_s: float = 0.0
     compile_s: float = 0.0
     flops: Flops | None = NOTHING
@@ -36,21 +38,26 @@ class Snapshot:
     def epoch(self) -> int:
         return len(self.history)
 
-    @property
-    def elapsed_s(self) -> float:
-        return self.history[-1].elapsed_s if self.history else 0.0
-
 
 @dataclass(frozen=True)
 class Progress:
-    """A run between two epochs, with all that it needs to go on: what it was ``at``, its learner's state, its best
-    epoch with the weights, and the snapshot that was taken of it."""
+    """A run between two steps, with all that it needs to go on: what it was ``at``, its learner's state, its best
+    epoch so far with the weights, and the snapshot that was taken of it."""
 
     at: Snapshot
     learner: Weights
-    best: Epoch
-    best_weights: Weights
+    best: Epoch | None
+    best_weights: Weights | None
     snapshot: Snapshot | None
+
+
+class Keeping(Protocol):
+    """Where a run's progress is kept, when that is ``due``, which costs nothing to ask."""
+
+    @property
+    def due(self) -> bool: ...
+
+    def keep(self, make: Callable[[], Progress]) -> None: ...
 
 
 class Run:
@@ -58,7 +65,7 @@ class Run:
     run's clock; ``before`` is the run that this one goes on from, its epochs and all that it cost counted.
 
     ``resumed`` is this run as it was once, from where it goes on; what was spent to build it again is on no clock.
-    ``keep`` is given the run after each epoch but the last, to be kept.
+    After each step and each epoch its progress is kept by ``keeping`` where that is due.
     """
 
     def __init__(
@@ -68,9 +75,9 @@ class Run:
         setting: Setting,
         before: Snapshot | None = None,
         resumed: Progress | None = None,
-        keep: "Callable[[Run], None]" = lambda run: None,
+        keeping: Keeping | None = None,
     ) -> None:
-        self.setting, self.before, self.resumed, self.keep = setting, before or Snapshot(), resumed, keep
+        self.setting, self.before, self.resumed, self.keeping = setting, before or Snapshot(), resumed, keeping
         self.task, self.recipe, device = setting.task, setting.recipe, setting.device
         self.base = resumed.at if resumed else self.before
         self.usage = self.base.usage
@@ -94,7 +101,7 @@ class Run:
             self.learner.warm_up(self.validation, self.test)
         finished = self.fit(on_epoch, snapshot_after)
         answered = self.learner.predict(self.test) if finished else None
-        tts_s = self.train_clock.now() - self.begun - self.apart_s
+        tts_s = self.elapsed_s
         self._read_meter()
         best = self.best if finished else None
         return Result(
@@ -125,10 +132,10 @@ class Run:
             if not math.isfinite(train_loss):
                 return False
             val_loss, val_score = self.evaluate(self.validation)
-            elapsed = self.train_clock.now() - self.begun - self.apart_s
+            elapsed_s = self.elapsed_s
             with self.telling_clock.running():
                 gates = self.learner.gate_means(self.validation.spread(EVALUATION_BATCH))
-                epoch = Epoch(number, train_loss, train_score, val_loss, val_score, elapsed, gates)
+                epoch = Epoch(number, train_loss, train_score, val_loss, val_score, elapsed_s, gates)
                 self.history.append(epoch)
                 on_epoch(epoch)
                 if number == snapshot_after:
@@ -137,21 +144,34 @@ class Run:
                 self.best, self.best_weights = epoch, self.learner.weights()
             elif number - self.best.epoch >= self.recipe.patience:
                 break
-            with self.telling_clock.running():
-                self.keep(self)
+            self._keep_if_due()
         if snapshot_after and not self.snapshot:
             self._take_snapshot()
         if self.best_weights is not None:
             self.learner.restore(self.best_weights)
         return True
 
-    def progress(self) -> Progress:
-        """The run as it is after an epoch."""
-        assert self.best
-        assert self.best_weights is not None
+    def _keep_if_due(self) -> None:
+        if not (self.keeping and self.keeping.due):
+            return
+        elapsed_s = self.elapsed_s
+        with self.telling_clock.running():
+            self.keeping.keep(lambda: self._progress(elapsed_s))
+
+    def _keep_between_steps(self) -> None:
+        if self.keeping and self.keeping.due:  # asked first: to pause a clock waits for the device
+            with self.train_clock.paused():
+                self._keep_if_due()
+
+    def _progress(self, elapsed_s: float) -> Progress:
         self._read_meter()
-        at = Snapshot(None, tuple(self.history), self.train_s, self.compile_s, None, self.usage)
+        at = Snapshot(None, tuple(self.history), elapsed_s, self.train_s, self.compile_s, None, self.usage)
         return Progress(at, self.learner.state(), self.best, self.best_weights, self.snapshot)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of the trial's own time, those before counted."""
+        return self.train_clock.now() - self.begun - self.apart_s
 
     @property
     def train_s(self) -> float:
@@ -171,7 +191,7 @@ class Run:
     def train(self) -> tuple[float, float]:
         """One epoch of training steps: its running mean loss and score."""
         with self.train_clock.running():
-            loss, scored = self.learner.train()
+            loss, scored = self.learner.train(self._keep_between_steps)
         return loss, self.task.score(scored, self.train_samples.y)
 
     def evaluate(self, samples: Samples) -> tuple[float, float]:
@@ -188,6 +208,7 @@ class Run:
         self.snapshot = Snapshot(
             self.learner.weights(),
             tuple(self.history),
+            self.history[-1].elapsed_s if self.history else 0.0,
             self.train_s,
             self.compile_s,
             self._flops(tested=False),

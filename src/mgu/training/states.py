@@ -1,6 +1,6 @@
 """The state of a whole training, soft and hardened, as checkpoints have it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from mgu.history import Flops, Result
 from mgu.recorded import read_epoch, read_result, read_usage
 from mgu.training.checkpoints import Checkpoint, Keeper, Tensors
 from mgu.training.learner import Weights
-from mgu.training.run import Progress, Run, Snapshot
+from mgu.training.run import Progress, Snapshot
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,44 @@ class States:
         solved = Solved(read_result(facts["solved"]["result"]), snapshot, tensors["solved"])
         return Found(solved=solved, plain=progress)
 
-    def keep_soft(self, run: Run) -> None:
-        """The state of the first run."""
-        self.keeper.keep(lambda: _checkpoint(run.progress()))
+    @property
+    def soft(self) -> "RunKeeper":
+        """Where the first run is kept."""
+        return RunKeeper(self.keeper, _checkpoint)
 
-    def keep_plain(self, solved: Solved, run: Run) -> None:
-        """The state of the plain network's run."""
+    def plain(self, solved: Solved) -> "RunKeeper":
+        """Where the plain network's run is kept."""
         facts = {"result": asdict(solved.result), "snapshot": _facts(solved.snapshot)}
         tensors = {"solved": solved.weights, "solved.snapshot": solved.snapshot.weights or {}}
 
-        def make() -> Checkpoint:
-            own = _checkpoint(run.progress())
+        def with_solved(progress: Progress) -> Checkpoint:
+            own = _checkpoint(progress)
             return Checkpoint({**own.facts, "solved": facts}, {**own.tensors, **tensors})
 
-        self.keeper.keep(make)
+        return RunKeeper(self.keeper, with_solved)
+
+
+@dataclass(frozen=True)
+class RunKeeper:
+    """A run's place with a keeper, which is given what ``checkpoint`` makes of the run's progress. See ``Keeping``."""
+
+    keeper: Keeper
+    checkpoint: Callable[[Progress], Checkpoint]
+
+    @property
+    def due(self) -> bool:
+        return self.keeper.due
+
+    def keep(self, make: Callable[[], Progress]) -> None:
+        self.keeper.keep(lambda: self.checkpoint(make()))
 
 
 def _checkpoint(progress: Progress) -> Checkpoint:
-    facts: dict[str, Any] = {"at": _facts(progress.at), "best": progress.best.epoch}
-    tensors = {"learner": progress.learner, "best": progress.best_weights}
+    facts: dict[str, Any] = {"at": _facts(progress.at)}
+    tensors = {"learner": progress.learner}
+    if progress.best and progress.best_weights is not None:
+        facts["best"] = progress.best.epoch
+        tensors["best"] = progress.best_weights
     if progress.snapshot:
         facts["snapshot"] = _facts(progress.snapshot)
         tensors["snapshot"] = progress.snapshot.weights or {}
@@ -75,14 +94,15 @@ def _checkpoint(progress: Progress) -> Checkpoint:
 
 def _progress(facts: Mapping[str, Any], tensors: Mapping[str, Tensors]) -> Progress:
     at = _snapshot(facts["at"])
-    best = next(epoch for epoch in at.history if epoch.epoch == facts["best"])
+    best = next((epoch for epoch in at.history if epoch.epoch == facts.get("best")), None)
     snapshot = _snapshot(facts["snapshot"], tensors["snapshot"]) if "snapshot" in facts else None
-    return Progress(at, tensors["learner"], best, tensors["best"], snapshot)
+    return Progress(at, tensors["learner"], best, tensors.get("best"), snapshot)
 
 
 def _facts(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "history": [asdict(epoch) for epoch in snapshot.history],
+        "elapsed_s": snapshot.elapsed_s,
         "train_s": snapshot.train_s,
         "compile_s": snapshot.compile_s,
         "flops": asdict(snapshot.flops) if snapshot.flops else None,
@@ -94,6 +114,7 @@ def _snapshot(facts: Mapping[str, Any], weights: Weights | None = None) -> Snaps
     return Snapshot(
         weights,
         tuple(map(read_epoch, facts["history"])),
+        facts["elapsed_s"],
         facts["train_s"],
         facts["compile_s"],
         Flops(**facts["flops"]) if facts["flops"] else None,

@@ -23,6 +23,7 @@ from mgu.torch.flops import forward_flops
 from mgu.torch.harden import compare, decide
 from mgu.torch.latency import compare_latency, latency
 from mgu.torch.network import build_network, count_weights
+from mgu.training.epochs import Epochs, nothing
 from mgu.training.learner import Learner, Loss, Setting, Weights
 from mgu.training.operations import Operations, count_operations
 from mgu.training.samples import Samples, Shuffled, autocast, outputs, predict
@@ -36,6 +37,7 @@ class TorchLearner:
         self.task, self.recipe = setting.task, setting.recipe
         self.forward: Callable[[Tensor], Tensor] = network
         self.batches = Shuffled(samples, self.recipe.batch_size, torch.Generator().manual_seed(setting.seed))
+        self.epochs = Epochs(self.batches, torch.zeros(2, device=setting.device))
         self.optimizer: torch.optim.Optimizer = torch.optim.NAdam(network.parameters(), lr=self.recipe.lr, eps=1e-7)
         steps = done * len(self.batches)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -72,12 +74,9 @@ class TorchLearner:
             for size in set(self.batches.sizes):
                 self._learn(x[:size], y[:size])
 
-    def train(self) -> tuple[float, float]:
+    def train(self, between: Callable[[], None] = nothing) -> tuple[float, float]:
         self.network.train()
-        sums = torch.zeros(2, device=self.setting.device)
-        for x, y in self.batches:
-            sums += self._step(x, y)
-        loss, scored = sums.tolist()
+        loss, scored = self.epochs.gone_through(self._step, between).tolist()
         return loss / len(self.samples), scored
 
     def predict(self, samples: Samples) -> Tensor:
@@ -93,7 +92,7 @@ class TorchLearner:
         moments = self.optimizer.state_dict()["state"]
         state = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         state |= {f"optimizer.{i}.{name}": value for i, values in moments.items() for name, value in values.items()}
-        state |= {"steps": torch.tensor(self.schedule.last_epoch), "order": self.batches.order.get_state()}
+        state |= {"steps": torch.tensor(self.schedule.last_epoch), **self.epochs.state()}
         if self.setting.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self.setting.device)
         return {**state, "random": torch.get_rng_state()}
@@ -101,7 +100,7 @@ class TorchLearner:
     def resume(self, state: Weights) -> None:
         self.restore(_below("network.", state))
         self._resume_optimizer(_below("optimizer.", state), int(state["steps"]))
-        self.batches.order.set_state(state["order"])
+        self.epochs.resume(state)
         torch.set_rng_state(state["random"])
         if self.setting.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda"], self.setting.device)
@@ -173,7 +172,8 @@ class TorchLearner:
         ):
             group["lr"] = lr * share(steps)
 
-    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+    def _step(self, rows: Tensor) -> Tensor:
+        x, y = self.samples.x[rows], self.samples.y[rows]
         self.optimizer.zero_grad()
         told = self._learn(x, y)
         self.optimizer.step()
