@@ -9,6 +9,7 @@ import time
 
 from mgu.errors import InputError
 from mgu.study.runner import Trained
+from mgu.study.workers import Stopped
 
 
 def count(common, place):
@@ -64,6 +65,14 @@ def leave(common, place):
 def hang(common, place):
     place.tell(os.getpid())
     time.sleep(600)
+
+
+def leave_when_told(common, place):
+    place.tell("at work")
+    while not place.stopping():
+        time.sleep(0.01)
+    place.tell("kept")
+    raise Stopped
 
 
 def stop_itself(common, place):

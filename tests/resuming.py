@@ -1,4 +1,4 @@
-"""Trainings that are stopped after any epoch and go on, on small data that any network learns from."""
+"""Trainings that are stopped after any step and go on, on small data that any network learns from."""
 
 import dataclasses
 
@@ -22,14 +22,15 @@ class Stopped(BaseException):
 
 
 class Stopping(Checkpoints):
-    """Keeps the state after each epoch, and stops the training after ``at`` of them."""
+    """Keeps the state after each step, and stops the training after ``at`` of them."""
+
+    due = True
 
     def __init__(self, folder, at=None):
         super().__init__(folder, "a trial")
         self.at, self.written = at, 0
 
     def keep(self, make):
-        self.next_at = 0
         super().keep(make)
         self.written += 1
         if self.written == self.at:
@@ -63,17 +64,15 @@ def same(found, expected):
             np.testing.assert_array_equal(a, b)
 
 
-def stopped_after_epochs(architecture, folder, arrays, forget, of=lambda epochs: epochs, **options):
-    """Compare a training that is stopped once, after each of its epochs in turn or some ``of`` them, with one that is
-    not."""
+def stopped_after_steps(architecture, folder, arrays, forget, of, **options):
+    """Compare a training that is stopped once, after each step ``of`` so many in turn, with one that is not."""
 
     def train(**more):
         return outcome(fit(architecture, small_data(), RECIPE, seed=3, **options, **more), arrays)
 
     uninterrupted = Stopping(folder / "all")
     expected = train(keeper=uninterrupted)
-    assert uninterrupted.written > RECIPE.epochs - 2
-    for at in of(range(1, uninterrupted.written + 1)):
+    for at in of(uninterrupted.written):
         with pytest.raises(Stopped):
             train(keeper=Stopping(folder / str(at), at))
         forget()  # the state of random numbers is the checkpoint's

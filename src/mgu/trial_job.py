@@ -1,6 +1,5 @@
 """One trial of a study from its start, or its last checkpoint, to its files."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +16,9 @@ from mgu.recipe import Recipe
 from mgu.saving import save_trial
 from mgu.study.runner import CHECKPOINTS, Trained
 from mgu.study.trial import Estimator, Trial
-from mgu.study.workers import Kept, Place
+from mgu.study.workers import Kept, Place, Stopped
 from mgu.training import fit, fit_estimator
-from mgu.training.checkpoints import APART_S, SHARE, Checkpoint, Checkpoints, UnkeptError
+from mgu.training.checkpoints import Checkpoint, Checkpoints, UnkeptError
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class TrialJob:
         """What the trial gives. Raises InputError where its state cannot be kept, and what the training raises."""
         if common.threads:
             torch.set_num_threads(common.threads)
-        keeper = TellingCheckpoints(place.folder / CHECKPOINTS, self.key, place.tell)
+        keeper = ToldCheckpoints(place, self.key)
         try:
             result, save = self._trained(common, place, keeper)
         except UnkeptError as error:  # no fault of the trial
@@ -81,28 +80,26 @@ class TrialJob:
         return fitted.result, partial(save_trial, fitted, common.data)
 
 
-class TellingCheckpoints(Checkpoints):
-    """Checkpoints that tell of each that is found or written. Where they must be sent to the one who is told, that is
-    part of the time that writing takes."""
+class ToldCheckpoints(Checkpoints):
+    """A place's checkpoints: it is told of each that is found or written, which is part of what writing takes, since
+    they may have to be sent; and one is due where the job is to stop, which then ends with it."""
 
-    def __init__(self, folder: Path, of: str, tell: Callable[[Kept], None]) -> None:
-        super().__init__(folder, of)
-        self.tell = tell
+    def __init__(self, place: Place, of: str) -> None:
+        super().__init__(place.folder / CHECKPOINTS, of)
+        self.place = place
+
+    @property
+    def due(self) -> bool:
+        return self.place.stopping() or super().due
 
     def newest(self) -> Checkpoint | None:
         found = super().newest()
-        self.tell(Kept(found.facts["elapsed_s"] if found else 0.0))
+        self.place.tell(Kept(found.facts["elapsed_s"] if found else 0.0))
         return found
 
-    def keep(self, make: Callable[[], Checkpoint]) -> None:
-        def told() -> Checkpoint:
-            made.append(make())
-            return made[0]
-
-        made: list[Checkpoint] = []
-        begun = time.monotonic()
-        super().keep(told)
-        if made:
-            self.tell(Kept(made[0].facts["elapsed_s"]))
-            ended = time.monotonic()
-            self.next_at = ended + max(APART_S, (ended - begun) / SHARE)
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Raises Stopped too."""
+        super().write(checkpoint)
+        self.place.tell(Kept(checkpoint.facts["elapsed_s"]))
+        if self.place.stopping():
+            raise Stopped

@@ -9,6 +9,7 @@ import pytest
 import deeds
 from mgu.history import Epoch
 from mgu.progress import Silent
+from mgu.study import runner
 from mgu.study.ledger import Ledger
 from mgu.study.processes import Processes
 from mgu.study.runner import DEATHS, Trained, run
@@ -52,13 +53,17 @@ class Scripted:
     slots = 1
 
     def __init__(self, *attempts):
-        self.attempts, self.told = deque(attempts), deque()
+        self.attempts, self.told, self.keys = deque(attempts), deque(), []
 
     def start(self, key, job, folder):
+        self.keys.append(key)
         self.told.extend((key, message) for message in [Began({}), *self.attempts.popleft()])
 
     def next(self):
         return self.told.popleft()
+
+    def stop(self, within_s):
+        return iter(())
 
     def __enter__(self):
         return self
@@ -102,6 +107,53 @@ def test_what_an_attempt_cost_that_was_stopped_is_on_record(tmp_path):
         run_with(tmp_path, lambda trial: None, Interrupted([Kept(100.0)]))
     first, _ = run_with(tmp_path, lambda trial: None, Scripted([DONE], [DONE]))
     assert first.lost_s == pytest.approx(100.0, abs=5.0)  # it was not gone on with
+
+
+def test_what_is_kept_hides_no_earlier_loss(tmp_path, monkeypatch):
+    """A driver that is killed enters nothing at its end."""
+    now = [0.0]
+    monkeypatch.setattr(runner.time, "perf_counter", lambda: now[0])
+
+    class Interrupted(Scripted):
+        def next(self):
+            now[0] += 10.0
+            if len(self.told) == 0:
+                raise KeyboardInterrupt
+            return super().next()
+
+    def interrupted(*told):
+        with pytest.raises(KeyboardInterrupt):
+            run_with(tmp_path, lambda trial: None, Interrupted(told))
+
+    interrupted(Kept(0.0))  # of which 10 s are lost
+    with monkeypatch.context() as killed:
+        killed.setattr(runner._Attempts, "stopped", lambda attempts: None)
+        interrupted(Kept(0.0), Kept(10.0))
+    first, _ = run_with(tmp_path, lambda trial: None, Scripted([Kept(10.0), DONE], [DONE]))
+    assert first.lost_s == 10.0
+
+
+def test_what_trials_tell_once_the_study_is_stopped_counts(tmp_path):
+    class Interrupted(Scripted):
+        slots = 2
+
+        def next(self):
+            if len(self.told) == 0:
+                raise KeyboardInterrupt
+            return super().next()
+
+        def stop(self, within_s):
+            first, second = self.keys
+            return iter([(first, Kept(100.0)), (second, DONE), (first, DEATH)])
+
+    with pytest.raises(KeyboardInterrupt):
+        run_with(tmp_path, lambda trial: None, Interrupted([Kept(90.0)], [Kept(0.0)]))
+    told = []
+    first, second = run_with(tmp_path, told.append, Scripted([Kept(100.0), DONE]))
+    assert told == [TRIALS[0]]  # the other had ended
+    assert (second.status, second.result, second.attempts) == ("finished", RESULT, 1)
+    assert (first.status, first.attempts) == ("finished", 2)
+    assert first.lost_s < 1  # what was kept last is not
 
 
 def test_of_many_epochs_few_wait_for_the_disk(tmp_path, monkeypatch):

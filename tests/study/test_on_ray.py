@@ -80,6 +80,7 @@ def test_a_cluster(cluster, tmp_path, monkeypatch):
     ):
         _ = workers.slots
     what_becomes_of_jobs(tmp_path, monkeypatch)
+    jobs_may_keep_their_state_when_told_to_stop(tmp_path)
     a_study_whose_node_is_killed(cluster, tmp_path)
 
 
@@ -116,6 +117,21 @@ def what_becomes_of_jobs(folder, monkeypatch):
     assert isinstance(ends["dies"], Death)
     assert told["dies"][1] == "about to"
     assert isinstance(ends["hangs"], Stall)
+
+
+def jobs_may_keep_their_state_when_told_to_stop(folder):
+    jobs = {"a": deeds.leave_when_told, "b": deeds.leave_when_told, "c": deeds.leave_when_told, "waits": deeds.count}
+    with OnRay("common", Needs(), LONG_S, dict) as workers:
+        for key, job in jobs.items():
+            workers.start(key, job, folder / "given")
+        at_work = set()
+        while len(at_work) < 3:
+            key, message = workers.next()
+            at_work |= {key} if message == "at work" else set()
+        told = list(workers.stop(LONG_S))
+    for key in "abc":
+        assert [message for told_of, message in told if told_of == key][:1] == ["kept"]
+    assert {key: type(message) for key, message in told if isinstance(message, ENDS)} == dict.fromkeys(jobs, Death)
 
 
 def a_study_whose_node_is_killed(cluster, folder):

@@ -116,6 +116,22 @@ def test_they_end_with_whatever_interrupts_the_driver():
     assert all(map(gone, pids))
 
 
+def test_told_to_stop_each_may_keep_its_state_before_it_is_killed():
+    told, begun = [], time.monotonic()
+    with Processes(None, 3, LONG_S) as workers:
+        for key, job in (("a", deeds.leave_when_told), ("b", deeds.hang), ("c", deeds.leave_when_told)):
+            workers.start(key, job, Path())
+        said = [workers.next() for _ in range(6)]  # that it began, and a word of its own
+        told += workers.stop(3.0)
+    (pid,) = (message for key, message in said if key == "b" and isinstance(message, int))
+    assert gone(pid)
+    ends = [(key, message) for key, message in told if isinstance(message, ENDS)]
+    assert ("a", "kept") in told
+    assert ("c", "kept") in told
+    assert sorted(ends) == [(key, Death("its process was told to stop (SIGTERM)")) for key in "ac"]
+    assert 3.0 <= time.monotonic() - begun < LONG_S
+
+
 def test_it_ends_with_a_driver_that_is_killed(tmp_path):
     code = (
         "import sys, deeds; from pathlib import Path; from mgu.study.processes import Processes; "

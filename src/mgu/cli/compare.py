@@ -79,7 +79,7 @@ from mgu.recipe import Recipe
     default=60.0,
     show_default=True,
     metavar="MINUTES",
-    help="Take a trial for hanging once so long no epoch has ended.",
+    help="Take a trial for hanging once so long no epoch has ended and no checkpoint was written.",
 )
 @tensorboard_option
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")

@@ -100,15 +100,19 @@ class OnRay:
 
     def next(self) -> tuple[str, Any]:
         while not self._told:
-            self._taken = self._taken or self._mailbox.take.remote()
-            ready, _ = ray.wait([self._taken, *self._running], timeout=LOOK_S, fetch_local=False)
-            for reference in ready:
-                if reference == self._taken:
-                    self._hear()
-                else:
-                    self._see_ended(reference)
+            self._listen(LOOK_S)
             self._see_late()
         return self._told.popleft()
+
+    def stop(self, within_s: float) -> Iterator[tuple[str, Any]]:
+        until = time.monotonic() + within_s
+        for running in self._running:
+            ray.cancel(running)  # of one under way, the process gets SIGINT
+        while self._told or (self._tasks and time.monotonic() < until):
+            if self._told:
+                yield self._told.popleft()
+            else:
+                self._listen(max(0.0, until - time.monotonic()))
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +125,16 @@ class OnRay:
         ray.kill(self._mailbox)
         if self._joined:
             ray.shutdown()
+
+    def _listen(self, most_s: float) -> None:
+        """Hear what is told next, and of tasks that have ended, for so many seconds at most."""
+        self._taken = self._taken or self._mailbox.take.remote()
+        ready, _ = ray.wait([self._taken, *self._running], timeout=most_s, fetch_local=False)
+        for reference in ready:
+            if reference == self._taken:
+                self._hear()
+            else:
+                self._see_ended(reference)
 
     def _hear(self) -> None:
         """Take what is in the mailbox; of jobs that have ended nothing counts any more."""

@@ -1,5 +1,6 @@
 """Jobs in processes of their own on this machine: their memory, their crash and their hanging are not the study's."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -89,14 +90,18 @@ class Processes:
 
     def next(self) -> tuple[str, Any]:
         while not self._told:
-            first = min(running.until for running in self._running.values())
-            for ours in wait(list(self._running), max(0.0, first - time.monotonic())):
-                assert isinstance(ours, Connection)
-                self._hear(ours)
-            for ours, running in list(self._running.items()):
-                if time.monotonic() >= running.until and not ours.poll():
-                    self._end(ours, stall(self.stall_s))
+            self._listen()
         return self._told.popleft()
+
+    def stop(self, within_s: float) -> Iterator[tuple[str, Any]]:
+        until = time.monotonic() + within_s
+        for running in self._running.values():
+            running.process.terminate()
+        while self._told or (self._running and time.monotonic() < until):
+            if self._told:
+                yield self._told.popleft()
+            else:
+                self._listen(until)
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +111,16 @@ class Processes:
     ) -> None:
         for ours in list(self._running):
             self._stop(ours)
+
+    def _listen(self, until: float = math.inf) -> None:
+        """Hear what is told next, and see who is late, up to a time of the monotonic clock."""
+        first = min([until, *(running.until for running in self._running.values())])
+        for ours in wait(list(self._running), max(0.0, first - time.monotonic())):
+            assert isinstance(ours, Connection)
+            self._hear(ours)
+        for ours, running in list(self._running.items()):
+            if time.monotonic() >= running.until and not ours.poll():
+                self._end(ours, stall(self.stall_s))
 
     def _hear(self, ours: Connection) -> None:
         running = self._running[ours]
@@ -158,9 +173,11 @@ def _death(code: int) -> str:
 
 def _work(theirs: Connection, job: Job, common: Any, folder: Path, shared: Mapping[str, str]) -> None:
     """In the process: do the job, and say what came of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which ends this process
+    stopping = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which stops this process
+    signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
     _end_with_the_driver(theirs)
-    ended = outcome(job, common, Place(folder, theirs.send, shared))
+    ended = outcome(job, common, Place(folder, theirs.send, shared, stopping.is_set))
     with suppress(BrokenPipeError):
         try:
             theirs.send(ended)

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 import socket
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,6 +62,8 @@ def work(mailbox: Any, number: int, needs: Needs, most: int | None, files: Chang
 
     ``parts`` refer to the job and to a pair: what it has in common with others, and what says its environment.
     """
+    stopping = threading.Event()
+    signal.signal(signal.SIGINT, lambda number, frame: stopping.set())  # as Ray does where the driver cancels it
     os.environ["OMP_NUM_THREADS"] = str(needs.cpus)  # before the parts are unpickled, which imports PyTorch
     job, (common, environment) = ray.get(parts)
     at_once = _at_once(needs, most)
@@ -78,7 +82,7 @@ def work(mailbox: Any, number: int, needs: Needs, most: int | None, files: Chang
             send(*[Changed(changes)] * bool(changes), message)
 
         tell(Began({**environment(), "host": socket.gethostname(), "trials at once": str(at_once)}))
-        ended = outcome(job, common, Place(folder, tell, _shared(at_once, needs)))
+        ended = outcome(job, common, Place(folder, tell, _shared(at_once, needs), stopping.is_set))
         if isinstance(ended, Answer):
             ended = replace(ended, files=original.changes())
         try:

@@ -32,6 +32,8 @@ NO_LIMIT = Budget()
 DEATHS = 3
 #: The folder in a trial's own where its state is kept until its result is on record.
 CHECKPOINTS = "checkpoints"
+#: Seconds that trials have to keep their state once the study is stopped.
+LEAVE_S = 5.0
 #: Seconds between two entries of how long an attempt has run, at least: each waits for the disk.
 APART_S = 1.0
 
@@ -66,11 +68,15 @@ def run(
     trial is tried again by the next call, as is one whose process died; a finished or diverged one is not.
 
     What keeps a trial's files from being made is added to its result's message. Raises InputError, which ends the
-    study, where the ledger or a file cannot be written.
+    study, where the ledger or a file cannot be written. A KeyboardInterrupt ends it too, once the trials under way have
+    kept their state, for which they have ``LEAVE_S``.
     """
     under_way: dict[str, _Attempts] = {}
     try:
         return _run(ledger, keys, job_of, workers, listener, budget, under_way)
+    except KeyboardInterrupt:
+        _stop(workers, under_way)
+        raise
     finally:
         with suppress(InputError):  # which may be why it ends
             for attempts in under_way.values():
@@ -101,11 +107,19 @@ def _run(
         if not under_way:
             break
         key, message = workers.next()
-        if trained := under_way[key].told(message):
+        if under_way[key].told(message):
             attempts = under_way.pop(key)
-            _record(ledger, key, attempts.trial, trained, message)
             listener.trial_ended(attempts.index, len(keys), ledger.record(key))
     return spent
+
+
+def _stop(workers: Workers, under_way: "dict[str, _Attempts]") -> None:
+    with suppress(InputError):  # where it cannot be written, there is no more to do
+        for key, message in workers.stop(LEAVE_S):
+            if isinstance(message, Death | Stall):
+                under_way.pop(key).stopped()
+            elif under_way[key].told(message):
+                del under_way[key]
 
 
 def trial_folder(study: Path, trial: Trial) -> Path:
@@ -133,11 +147,17 @@ class _Attempts:
         self.kept_s: float | None = None
         self.workers.start(self.key, self.job, trial_folder(self.ledger.folder, self.trial))
 
-    def told(self, message: Any) -> Trained | None:
-        """Hear what is said of the attempt under way, and return what the trial comes to once it has ended."""
+    def told(self, message: Any) -> bool:
+        """Hear what is said of the attempt under way, and return whether the trial has ended, and is on record."""
         if isinstance(message, Waiting):
             self.listener.trial_waits(self.trial, message.reason)
-            return None
+            return False
+        trained = self._hear(message)
+        if trained:
+            _record(self.ledger, self.key, self.trial, trained, message)
+        return trained is not None
+
+    def _hear(self, message: Any) -> Trained | None:
         if self.begun is None:  # that it began is said first, but by one that died of it
             self.ledger.begin(self.key, message.environment if isinstance(message, Began) else {})
             self.begun = time.perf_counter()
@@ -173,6 +193,8 @@ class _Attempts:
         if self.kept_s is None:
             self.begun = time.perf_counter() - seconds
             self.ledger.resume(self.key, seconds)
+        else:
+            self.ledger.progress(self.key, self._elapsed_s)  # never less than what is kept, which is not lost
         self.kept_s = seconds
 
     def _died(self, death: str) -> Trained | None:

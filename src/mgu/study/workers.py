@@ -1,6 +1,6 @@
 """What a study asks of those that do its jobs, wherever these run, and what it is told of each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +12,18 @@ from mgu.study.mirror import Changes
 
 @dataclass(frozen=True)
 class Place:
-    """Where a job is done: the folder of its files, what to call with whatever the driver is to be told meanwhile, and,
-    by part of the machine ("cpu", "ram", "gpu"), why the energy that the part takes is not the job's alone."""
+    """Where a job is done: the folder of its files, what to call with whatever the driver is to be told meanwhile, by
+    part of the machine ("cpu", "ram", "gpu"), why the energy that the part takes is not the job's alone, and whether
+    the job is asked to keep its state and raise ``Stopped``."""
 
     folder: Path
     tell: Callable[[Any], None]
     shared: Mapping[str, str] = field(default_factory=dict)
+    stopping: Callable[[], bool] = lambda: False
+
+
+class Stopped(BaseException):
+    """The job was asked to stop, and has kept its state."""
 
 
 #: Is called with what all jobs have in common, and with its place; what it returns is the answer. It is pickled.
@@ -113,6 +119,10 @@ class Workers(Protocol):
         """
         ...
 
+    def stop(self, within_s: float) -> Iterator[tuple[str, Any]]:
+        """Have all jobs keep their state and end, and give what they tell until then, for so many seconds at most."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -120,12 +130,14 @@ class Workers(Protocol):
     ) -> None: ...
 
 
-def outcome(job: Job, common: Any, place: Place) -> Answer | Refusal | Failure:
+def outcome(job: Job, common: Any, place: Place) -> Answer | Refusal | Failure | Death:
     """Do the job, and say what came of it."""
     try:
         return Answer(job(common, place))
     except InputError as error:
         return Refusal(str(error))
+    except Stopped:
+        return Death("its process was told to stop (SIGTERM)")
     except Exception as error:  # a job may fail in any way
         return failure(error)
 
