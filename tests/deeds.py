@@ -26,6 +26,10 @@ def say_who(common, place):
     return os.getpid()
 
 
+def say_environment(common, place):
+    return os.environ.get("MGU_TEST")
+
+
 def say_where(common, place):
     return common, place.folder, dict(place.shared)
 

@@ -46,6 +46,25 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_gives_the_same_bit
     assert last.with_name(f"unusable-{last.name}").exists()
 
 
+def test_what_is_kept_was_spent_in_the_soft_and_in_the_plain_network(tmp_path):
+    """The seconds of a checkpoint are those of the whole trial: they never go back, and none is there twice."""
+
+    class Recording(Stopping):
+        def write(self, checkpoint):
+            seconds.append((checkpoint.facts["elapsed_s"], "solved" in checkpoint.facts))
+            super().write(checkpoint)
+
+    seconds = []
+    result = fit(MGU, small_data(), RECIPE, keeper=Recording(tmp_path)).result
+    kept = [elapsed_s for elapsed_s, _ in seconds]
+    assert kept == sorted(kept)
+    soft_s = max(elapsed_s for elapsed_s, solved in seconds if not solved)
+    hardened = result.hardening
+    beside_s = hardened.result.tts_s - hardened.result.history[hardened.after_epoch - 1].elapsed_s
+    assert soft_s <= result.tts_s <= next(elapsed_s for elapsed_s, solved in seconds if solved)
+    assert kept[-1] <= result.tts_s + beside_s
+
+
 def test_its_clocks_go_on(tmp_path):
     with pytest.raises(Stopped):
         fit(PLAIN, small_data(), RECIPE, keeper=Stopping(tmp_path, 4 * 5 + 2))

@@ -27,6 +27,8 @@ from mgu.workplaces import Workplace
 
 #: On this machine, one trial after the other: nothing then disturbs their clocks.
 HERE = Workplace()
+#: The report of more trials takes longer than a study that is told to stop may.
+MOST_AT_A_STOP = 500
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,7 +127,8 @@ class Comparison:
         Each trial is trained in a process of its own at the ``place``, and goes on from its last checkpoint where that
         died or was stopped; one of which nothing is heard for the place's ``stall_s`` seconds has failed.
         Each trial has a folder with its weights; of the plain ones only the most accurate so far keeps them. When
-        stopped early, by Ctrl-C too, the report is of what is done, without the searches, which take long.
+        stopped early, by Ctrl-C too, the report is of what is done, without the searches, which take long; there is
+        none then of more than ``MOST_AT_A_STOP`` trials.
 
         Raises InputError where the folder cannot be used for this study, where the report cannot be written, and for a
         budget of energy where no meter tells of any.
@@ -136,7 +139,7 @@ class Comparison:
         threads = torch.get_num_threads() if place.on == "local" else None
         common = Common(self.data, self.recipe, self.unit, self.device, self.country, self.framework, threads)
         at_work = place.open(common, self.device, self.framework)  # before the folder is touched
-        with Ledger.open(folder, settings, command) as ledger:
+        with at_work as workers, Ledger.open(folder, settings, command) as ledger:
             keys = ledger.add(trials, settings)
             dropped: set[Trial] = set()
 
@@ -151,10 +154,10 @@ class Comparison:
                 return view
 
             try:
-                with at_work as workers:
-                    spent = run(ledger, keys, job_of, workers, listener, budget)
+                spent = run(ledger, keys, job_of, workers, listener, budget)
             except BaseException:
-                conclude(())
+                if len(ledger.records()) <= MOST_AT_A_STOP:
+                    conclude(())
                 raise
             if spent:
                 listener.stopped(spent)

@@ -3,15 +3,21 @@
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+#: How the name of a file ends that is not yet whole.
+HALF = ".half"
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader, also after a crash, finds either the old file or the new one.
+    """Write ``content`` to ``path`` so that a reader, also after a crash, finds either the old file or the new one. Once
+    it returns, the new one is on the disk.
 
-    Raises OSError where it cannot be written; the old file is then as it was, and nothing else is left behind.
+    Raises OSError where it cannot be written; the old file is then as it was, and nothing else is left behind. What is
+    killed meanwhile leaves what ``sweep`` deletes.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=HALF)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -22,6 +28,24 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    _flush_folder(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what processes that were killed have half written into a folder; none may be at work there."""
+    for path in folder.glob(f".*{HALF}"):
+        path.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where a system does that at all."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # some network file systems refuse
+                os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def sha256(path: Path) -> str:

@@ -55,8 +55,10 @@ class TrialJob:
         try:
             place.folder.mkdir(parents=True, exist_ok=True)
             save(place.folder)
+        except OSError as error:
+            return Trained(result, unwritable=error.strerror or str(error))
         except Exception as error:
-            return Trained(result, error)
+            return Trained(result, unsaved=f"{type(error).__name__}: {error}")
         return Trained(result)
 
     def _trained(self, common: Common, place: Place, keeper: Checkpoints) -> tuple[Result, Callable[[Path], None]]:

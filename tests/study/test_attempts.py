@@ -2,6 +2,9 @@
 goes on."""
 
 import re
+import signal
+import subprocess
+import sys
 from collections import deque
 
 import pytest
@@ -107,6 +110,23 @@ def test_what_an_attempt_cost_that_was_stopped_is_on_record(tmp_path):
         run_with(tmp_path, lambda trial: None, Interrupted([Kept(100.0)]))
     first, _ = run_with(tmp_path, lambda trial: None, Scripted([DONE], [DONE]))
     assert first.lost_s == pytest.approx(100.0, abs=5.0)  # it was not gone on with
+
+
+def test_what_killed_attempts_had_half_written_is_swept_away(tmp_path):
+    folder = runner.trial_folder(tmp_path, TRIALS[0])
+    (folder / runner.CHECKPOINTS).mkdir(parents=True)
+    (folder / "weights").write_text("whole")
+    killed = "import os, sys, pathlib; from mgu import files; files.os.replace = lambda *_: os.kill(os.getpid(), 9); "
+    for path in (folder / "weights", folder / runner.CHECKPOINTS / "checkpoint"):
+        code = f"{killed} files.write_whole(pathlib.Path(sys.argv[1]), b'half')"
+        assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == -signal.SIGKILL
+        assert len(list(path.parent.glob(".*"))) == 1
+    at_work = Scripted([DONE], [DONE])
+    at_work.start, start = lambda *given: (found.append(list(folder.rglob(".*"))), start(*given)), at_work.start
+    found = []
+    run_with(tmp_path, lambda trial: None, at_work)
+    assert found[0] == []
+    assert (folder / "weights").read_text() == "whole"
 
 
 def test_what_is_kept_hides_no_earlier_loss(tmp_path, monkeypatch):

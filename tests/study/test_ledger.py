@@ -365,10 +365,13 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot be written"), Ledger.open(tmp_path / "file" / "study", SETTINGS):
         pass
-    if os.geteuid() != 0:
-        tmp_path.chmod(0o500)
-        with pytest.raises(InputError, match="cannot be written"), Ledger.open(tmp_path / "study", SETTINGS):
-            pass
+
+
+def test_a_folder_that_can_only_be_read_holds_no_new_study(unprivileged):
+    folder, reading = unprivileged
+    with reading(folder), pytest.raises(InputError, match="cannot be written"), Ledger.open(folder / "study", SETTINGS):
+        pass
+    assert not list(folder.iterdir())
 
 
 def test_writes_are_synchronous_and_logged_ahead(tmp_path):

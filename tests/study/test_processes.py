@@ -1,5 +1,6 @@
 """Jobs in processes of their own: what becomes of one that answers, fails, dies, hangs, or whose driver dies."""
 
+import math
 import os
 import re
 import signal
@@ -50,6 +51,18 @@ def test_each_job_has_a_process_of_its_own():
     assert os.getpid() not in pids
 
 
+@pytest.mark.parametrize("value", ["1", "2", None])
+def test_its_environment_is_that_of_the_driver_as_it_is_now(value, monkeypatch):
+    """Whatever it is forked from was begun with."""
+    if value:
+        monkeypatch.setenv("MGU_TEST", value)
+    assert told_of(deeds.say_environment) == [Answer(value)]
+
+
+def test_it_may_be_waited_for_for_ever():
+    assert told_of(deeds.count, math.inf)[-1] == Answer("done")
+
+
 def test_several_at_once_each_with_its_own_folder_and_what_is_common(tmp_path):
     shared = {"cpu": "3 at once"}
     told = {}
@@ -95,8 +108,9 @@ def test_what_goes_wrong_in_it_is_told(job, end, message):
 
 @pytest.mark.parametrize("job", [deeds.hang, deeds.stop_itself])
 def test_one_that_says_nothing_for_too_long_is_killed(job):
-    pid, last = told_of(job, 0.5)
-    assert last == Stall("nothing was heard of it for 0.5 s, so it was stopped")
+    told_of(deeds.count)  # what it is forked from is then there
+    pid, last = told_of(job, 2.0)
+    assert last == Stall("nothing was heard of it for 2 s, so it was stopped")
     assert gone(pid)
 
 

@@ -36,8 +36,10 @@ def jobs(train):
             try:
                 place.folder.mkdir(parents=True, exist_ok=True)
                 save(place.folder)
+            except OSError as error:
+                return Trained(trained, unwritable=str(error))
             except Exception as error:
-                return Trained(trained, error)
+                return Trained(trained, unsaved=f"{type(error).__name__}: {error}")
             return Trained(trained)
 
         return job

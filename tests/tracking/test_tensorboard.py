@@ -127,7 +127,7 @@ def epoch(number, gates=None, loss=0.5):
 
 
 def test_a_network_that_stopped_before_it_was_hardened_goes_on_in_the_hardened_run(tmp_path):
-    log = RunLog(tmp_path, R2, {})
+    log = RunLog(tmp_path, R2, {}, is_mgu=True)
     for told in (epoch(1, {"norm": 0.25}), epoch(2), epoch(3)):
         log.epoch_ended(told)
     hard = Hardening(1, 10, (), 0.0, 64, 0.1, 0.1, "", replace(RESULT, best_epoch=3, test_score=0.5))
@@ -141,11 +141,28 @@ def test_a_network_that_stopped_before_it_was_hardened_goes_on_in_the_hardened_r
 
 def test_of_several_attempts_at_a_trial_the_last_counts(tmp_path):
     for loss, epochs in ((0.5, (1, 2, 3)), (0.25, (1, 2))):
-        log = RunLog(tmp_path, ACCURACY, {})
+        log = RunLog(tmp_path, ACCURACY, {}, is_mgu=False)
         for number in epochs:
             log.epoch_ended(epoch(number, loss=loss))
         log.close()
     assert scalars(tmp_path)["loss/train"] == {1: 0.25, 2: 0.25}
+
+
+def test_an_attempt_that_goes_on_adds_to_what_the_one_before_wrote(tmp_path):
+    """First in the midst of the soft network's epochs, then in those of the plain one."""
+    gates = {"norm": 0.5}
+    attempts = (
+        [(1, gates), (2, gates), (3, gates)],
+        [(3, gates), (4, gates), (3, None), (4, None)],
+        [(4, None), (5, None)],
+    )
+    for number, told in enumerate(attempts):
+        log = RunLog(tmp_path, ACCURACY, {}, is_mgu=True)
+        for at, of in told:
+            log.epoch_ended(epoch(at, of, loss=number))
+        log.close()
+    assert scalars(tmp_path)["loss/train"] == {1: 0, 2: 0, 3: 1, 4: 1}
+    assert scalars(tmp_path / "hardened")["loss/train"] == {3: 1, 4: 2, 5: 2}
 
 
 def test_a_trial_that_failed_says_why_and_has_no_test_score(tmp_path):
@@ -165,7 +182,7 @@ def test_a_trial_that_failed_says_why_and_has_no_test_score(tmp_path):
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file.*cannot be written"):
-        RunLog(tmp_path / "file" / "run", ACCURACY, {})
+        RunLog(tmp_path / "file" / "run", ACCURACY, {}, is_mgu=False)
 
 
 @pytest.mark.parametrize("command", ["fit", "compare"])

@@ -82,7 +82,7 @@ def fit(
         logs = []
         if run and world.first:
             params = {"seed": seed, **run_params(asdict(recipe), {**OPTIONS, **chosen.unit})}
-            logs.append(stack.enter_context(closing(RunLog(run, score, params))))
+            logs.append(stack.enter_context(closing(RunLog(run, score, params, is_mgu=True))))
             told.append(logs[0].epoch_ended)
 
         def on_epoch(epoch: Epoch) -> None:

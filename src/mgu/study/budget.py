@@ -10,10 +10,11 @@ from mgu.study.trial import Record
 
 @dataclass(frozen=True)
 class Budget:
-    """Hours and kWh that a study may take, all its sittings, lost attempts and hardening counted; None is no limit.
+    """Hours and kWh that a study may take in all its sittings, hardening counted, and of hours lost attempts too; None
+    is no limit.
 
-    Energy is what meters said of all parts, measured or estimated; a trial without any on record counts as 0. Raises
-    InputError for what is not above 0.
+    Energy is what meters said of all parts, measured or estimated, in attempts that came to a result; a trial without
+    any on record counts as 0. Raises InputError for what is not above 0.
     """
 
     time_h: float | None = None

@@ -35,6 +35,8 @@ PRELOADED = [
 ]
 #: Seconds between attempts to start a process.
 PAUSES_S = (0.1, 0.5, 2.0)
+#: Seconds that are waited for messages at once, at most: the system takes no number for ever.
+LOOK_S = 3600.0
 #: Seconds that a process has to end after its last word.
 LEAVE_S = 5.0
 
@@ -75,7 +77,7 @@ class Processes:
         self._told.append((key, Began(self.environment)))
         context = _context()
         ours, theirs = context.Pipe()
-        work = (theirs, job, self.common, folder, self.shared)
+        work = (theirs, job, self.common, folder, self.shared, dict(os.environ))
         process = context.Process(target=_work, args=work, daemon=True)  # type: ignore[attr-defined]
         self._running[ours] = _Running(key, process, time.monotonic() + self.stall_s)
         try:
@@ -114,7 +116,7 @@ class Processes:
 
     def _listen(self, until: float = math.inf) -> None:
         """Hear what is told next, and see who is late, up to a time of the monotonic clock."""
-        first = min([until, *(running.until for running in self._running.values())])
+        first = min([until, time.monotonic() + LOOK_S, *(running.until for running in self._running.values())])
         for ours in wait(list(self._running), max(0.0, first - time.monotonic())):
             assert isinstance(ours, Connection)
             self._hear(ours)
@@ -171,8 +173,13 @@ def _death(code: int) -> str:
     return f"its process ended with exit code {code}"
 
 
-def _work(theirs: Connection, job: Job, common: Any, folder: Path, shared: Mapping[str, str]) -> None:
-    """In the process: do the job, and say what came of it."""
+def _work(
+    theirs: Connection, job: Job, common: Any, folder: Path, shared: Mapping[str, str], environment: Mapping[str, str]
+) -> None:
+    """In the process: do the job, and say what came of it. What it was forked from has an environment of its own, and
+    has imported nothing that looks at what may differ."""
+    os.environ.clear()
+    os.environ.update(environment)
     stopping = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which stops this process
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())

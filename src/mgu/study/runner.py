@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mgu.errors import InputError
+from mgu.files import sweep
 from mgu.history import Epoch, Result
 from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
@@ -21,15 +22,19 @@ from mgu.study.workers import Answer, Began, Changed, Death, Failure, Job, Kept,
 
 @dataclass(frozen=True)
 class Trained:
-    """What the job of a trial answers: its result, and what kept its files from being made."""
+    """What the job of a trial answers: its result, what kept its files from being made, and what the disk had against
+    them."""
 
     result: Result
-    unsaved: Exception | None = None
+    unsaved: str = ""
+    unwritable: str = ""
 
 
 NO_LIMIT = Budget()
 #: An attempt whose process died is followed by another, but for so many deaths in a row with nothing kept between.
 DEATHS = 3
+#: How a trial ends that is not tried again.
+DONE = ("finished", "diverged")
 #: The folder in a trial's own where its state is kept until its result is on record.
 CHECKPOINTS = "checkpoints"
 #: Seconds that trials have to keep their state once the study is stopped.
@@ -93,7 +98,10 @@ def _run(
     under_way: "dict[str, _Attempts]",
 ) -> str:
     known = [(index, key, ledger.record(key)) for index, key in enumerate(keys, 1)]
-    waiting = deque(entry for entry in known if entry[2].status not in ("finished", "diverged"))
+    waiting = deque(entry for entry in known if entry[2].status not in DONE)
+    for _, _, record in known:
+        if record.status in DONE:
+            _drop_checkpoints(ledger.folder, record.trial)  # of a driver that was killed before it did
     spent = ""
     while waiting or under_way:
         while waiting and len(under_way) < workers.slots:
@@ -141,11 +149,14 @@ class _Attempts:
         self.farthest_s, self.deaths = 0.0, 0
 
     def start(self) -> None:
-        """Have the next attempt made."""
+        """Have the next attempt made, without what an attempt that was killed had half written."""
+        folder = trial_folder(self.ledger.folder, self.trial)
+        sweep(folder)
+        sweep(folder / CHECKPOINTS)
         self.begun: float | None = None
         self.written_at = time.monotonic()
         self.kept_s: float | None = None
-        self.workers.start(self.key, self.job, trial_folder(self.ledger.folder, self.trial))
+        self.workers.start(self.key, self.job, folder)
 
     def told(self, message: Any) -> bool:
         """Hear what is said of the attempt under way, and return whether the trial has ended, and is on record."""
@@ -219,30 +230,34 @@ class _Attempts:
 
 def _record(ledger: Ledger, key: str, trial: Trial, trained: Trained, told: Any) -> None:
     """Have a trial's files where they belong, record its result, and only then delete what it could go on from."""
-    if isinstance(trained.unsaved, OSError):
-        raise _unwritable(ledger.folder, trial, trained.unsaved)
+    if trained.unwritable:
+        raise _unwritable(ledger.folder, trial, trained.unwritable)
     if isinstance(told, Answer):
         _mirror(told.files, ledger.folder, trial)
     result = trained.result
     if trained.unsaved:
-        unsaved = _without(f"{type(trained.unsaved).__name__}: {trained.unsaved}", ledger.folder)
-        result = replace(result, message="; ".join(filter(None, (result.message, f"not saved: {unsaved}"))))
+        unsaved = f"not saved: {_without(trained.unsaved, ledger.folder)}"
+        result = replace(result, message="; ".join(filter(None, (result.message, unsaved))))
     ledger.end(key, result)
-    if result.status != "failed":
-        shutil.rmtree(trial_folder(ledger.folder, trial) / CHECKPOINTS, ignore_errors=True)
+    if result.status in DONE:
+        _drop_checkpoints(ledger.folder, trial)
+
+
+def _drop_checkpoints(study: Path, trial: Trial) -> None:
+    shutil.rmtree(trial_folder(study, trial) / CHECKPOINTS, ignore_errors=True)
 
 
 def _mirror(files: Changes, study: Path, trial: Trial) -> None:
     try:
         apply(files, trial_folder(study, trial))
     except OSError as error:
-        raise _unwritable(study, trial, error) from error
+        raise _unwritable(study, trial, error.strerror or str(error)) from error
 
 
-def _unwritable(study: Path, trial: Trial, error: OSError) -> InputError:
+def _unwritable(study: Path, trial: Trial, why: str) -> InputError:
     return InputError(
-        f"{trial_folder(study, trial)}: the trial's files cannot be written ({error.strerror or error}); make room, "
-        "and the same command goes on from the trial's last checkpoint"
+        f"{trial_folder(study, trial)}: the trial's files cannot be written ({why}); make room, and the same command "
+        "goes on from the trial's last checkpoint"
     )
 
 

@@ -32,26 +32,24 @@ def summary_writer() -> Callable[..., Any]:
 
 
 class RunLog:
-    """One training run as events in a folder, on top of what another attempt at it wrote there.
+    """One training run as events in a folder, on top of what another attempt at it wrote there up to the epoch from
+    which this one goes on.
 
-    An MGU network's first epoch without gates is the first of the plain network that it hardened to: from there on
-    events go to the run ``hardened`` below, whose epochs are counted on. Raises InputError where the folder cannot be
-    written.
+    Epochs without gates of a network that ``is_mgu`` are those of the plain network that it hardened to: they go to the
+    run ``hardened`` below, counted on. Raises InputError where the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, score: Score, params: Mapping[str, Plain]) -> None:
-        self.folder, self.score, self.params = folder, score, dict(params)
-        self.had_gates = False
+    def __init__(self, folder: Path, score: Score, params: Mapping[str, Plain], is_mgu: bool) -> None:
+        self.folder, self.score, self.params, self.is_mgu = folder, score, dict(params), is_mgu
         self.writers: dict[str, Any] = {}
-        self._open("")
+        with _writable(folder):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """Write an epoch's losses, scores and gates."""
-        if self.had_gates and not epoch.gates and HARDENED not in self.writers:
-            self._open(HARDENED)
-        self.had_gates = self.had_gates or bool(epoch.gates)
-        writer = self.writers.get(HARDENED, self.writers[""])
+        hardened = self.is_mgu and not epoch.gates
         with _writable(self.folder):
+            writer = self._writer(HARDENED if hardened else "", epoch.epoch)
             for name, value in epoch_metrics(epoch, self.score).items():
                 writer.add_scalar(name, value, epoch.epoch)
             writer.flush()
@@ -60,11 +58,10 @@ class RunLog:
         """Write the test scores, the settings beside them, what kept the run from its end, and the self-diagnosis."""
         ended = {"": result, **({HARDENED: result.hardening.result} if result.hardening else {})}
         with _writable(self.folder):
-            for name, writer in self.writers.items():
-                if name in ended:
-                    self._write_end(writer, ended[name])
+            for name, how in ended.items():
+                self._write_end(self._writer(name), how)
             if diagnosis:
-                self.writers[""].add_text("diagnosis", _verbatim(diagnosis))
+                self._writer("").add_text("diagnosis", _verbatim(diagnosis))
 
     def close(self) -> None:
         """Write out what is left, and let go of the files."""
@@ -84,11 +81,11 @@ class RunLog:
         if result.message:
             writer.add_text("status", _verbatim(f"{result.status}: {result.message}"))
 
-    def _open(self, name: str) -> None:
-        with _writable(self.folder):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-            # From step 0 on, what an earlier attempt wrote counts no more.
-            self.writers[name] = summary_writer()(str(self.folder / name), purge_step=0)
+    def _writer(self, name: str, first: int | None = None) -> Any:
+        """That of a run, opened where it is not: there, nothing counts that was written from epoch ``first`` on."""
+        if name not in self.writers:
+            self.writers[name] = summary_writer()(str(self.folder / name), purge_step=first)
+        return self.writers[name]
 
 
 class TensorBoard(Silent):
@@ -101,7 +98,7 @@ class TensorBoard(Silent):
 
     def trial_began(self, index: int, total: int, trial: Trial) -> None:
         params = {"model_name": trial.model_name, **trial_params(trial, self.settings)}
-        self.logs[run_name(trial)] = RunLog(self.folder / run_name(trial), self.score, params)
+        self.logs[run_name(trial)] = RunLog(self.folder / run_name(trial), self.score, params, trial.is_mgu)
 
     def epoch_ended(self, trial: Trial, epoch: Epoch) -> None:
         self.logs[run_name(trial)].epoch_ended(epoch)

@@ -21,13 +21,14 @@ class Epochs:
         self.batches, self.zero = batches, zero
         self._begin()
 
-    def gone_through(self, step: Callable[[Tensor], Tensor], between: Callable[[], None]) -> Tensor:
-        """Take the steps of an epoch, or of what is left of it: each is given the numbers of its samples. ``between``
-        two steps more may be done. The sum of what they gave."""
+    def gone_through(self, step: Callable[[Tensor, Tensor], Tensor], between: Callable[[], None]) -> Tensor:
+        """Take the steps of an epoch, or of what is left of it, each with its samples' x and y. ``between`` two steps
+        more may be done. The sum of what they gave."""
+        samples = self.batches.samples
         self.order = self.batches.order.get_state()
         rows = self.batches.rows()
         for part in rows[self.done :]:
-            self.sums += step(part)
+            self.sums += step(samples.x[part], samples.y[part])
             self.done += 1
             if self.done < len(rows):
                 between()

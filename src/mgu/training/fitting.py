@@ -1,5 +1,6 @@
 """Fit one network on one data set: built, trained, evaluated, and hardened where it is an MGU network."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,7 +74,8 @@ def fit(
 
     An MGU network is trained to its end, and the recipe says after which epoch it is hardened beside. What that gives
     has a result of its own, with the epochs up to there, the hardening and its own training on its clock, and in its
-    operations and its usage; a usage needs a ``meter`` whose ``with`` block the call is in.
+    operations and its usage; a usage needs a ``meter`` whose ``with`` block the call is in. Where hardening fails, the
+    result's message says why, and the seconds that it took are on the result's clock.
 
     A ``keeper`` is given the state of the training now and then, and the newest state that it has is where the training
     goes on, on one machine to the same result bit for bit, its clocks included: they go on from what they were.
@@ -106,13 +108,17 @@ def fit(
             return Fitted(run.learner, result, task, run.validation)
         solved = Solved(result, run.snapshot, run.learner.weights())
         resumed = found.plain if found else None
+        begun = time.perf_counter()
         try:
             hardened, hardening = harden_and_train(run, run.snapshot, on_epoch, resumed, states.plain(solved))
-        except UnkeptError:
+        except (InputError, UnkeptError):
             raise  # the state as it was kept last is there still
         except Exception as error:  # the trained network must not be lost with it
+            if world.size > 1:  # the others wait for this process, and torchrun for its end
+                raise
             message = f"not hardened: {type(error).__name__}: {error}"
-            return Fitted(run.learner, replace(result, message=message), task, run.validation)
+            spent_s = result.tts_s + time.perf_counter() - begun
+            return Fitted(run.learner, replace(result, tts_s=spent_s, message=message), task, run.validation)
     return Fitted(run.learner, replace(result, hardening=hardening), task, run.validation, hardened)
 
 

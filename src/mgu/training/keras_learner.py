@@ -78,10 +78,9 @@ class KerasLearner:
 
     def warm_up(self, *evaluated: Samples) -> None:
         """Take a step of each batch size and predict, which compile, and put all variables back."""
-        rows = [torch.arange(size) for size in dict.fromkeys(self.batches.sizes)]
         before = [np.array(variable.numpy()) for variable in self._variables]
-        for part in rows:
-            self._step(part)
+        for size in dict.fromkeys(self.batches.sizes):
+            self._step(self.samples.x[:size], self.samples.y[:size])
         for samples in evaluated:
             self.predict(samples)
         for variable, value in zip(self._variables, before, strict=True):
@@ -168,13 +167,12 @@ class KerasLearner:
         behind = 1 + self.recipe.step_decay * steps
         return keras.optimizers.schedules.InverseTimeDecay(self.recipe.lr / behind, 1, self.recipe.step_decay / behind)
 
-    def _step(self, rows: Tensor) -> Tensor:
+    def _step(self, x: Tensor, y: Tensor) -> Tensor:
         """A step, and the sums of the losses and of what the task scores. ``fit`` would set up its pipeline anew for
         each epoch."""
-        x, y = _last(self.samples.x[rows]), self.samples.y[rows].numpy()
-        found = self.network.train_on_batch(x, y, return_dict=True)
+        found = self.network.train_on_batch(_last(x), y.numpy(), return_dict=True)
         loss = float(found["loss"])
-        return torch.tensor([loss, float(found.get("accuracy", -loss))], dtype=torch.float64) * len(rows)
+        return torch.tensor([loss, float(found.get("accuracy", -loss))], dtype=torch.float64) * len(y)
 
 
 def _last(x: Tensor) -> Array:

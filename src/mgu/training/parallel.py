@@ -49,6 +49,11 @@ class ParallelLearner(TorchLearner):
                 "the compiled kernel can be used by some of the processes alone, which would talk at other points; "
                 f"this one: {why_not() or 'yes'}. Install a C compiler on all machines, or on none"
             )
+        if few := [len(samples) for samples in evaluated if len(samples) < self.world.size]:
+            raise InputError(
+                f"a split of {few[0]} samples is too small for {self.world.size} processes, each of which answers for "
+                "a part of it; start fewer"
+            )
         together = DistributedDataParallel(self.network)
         together.require_forward_param_sync = False  # running statistics are the same in all processes as it is
         self.forward = together

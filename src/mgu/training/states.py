@@ -54,13 +54,15 @@ class States:
         return RunKeeper(self.keeper, _checkpoint)
 
     def plain(self, solved: Solved) -> "RunKeeper":
-        """Where the plain network's run is kept."""
+        """Where the plain network's run is kept. Its own clock has the first run's up to the snapshot alone."""
+        beside_s = solved.result.tts_s - solved.snapshot.elapsed_s
         facts = {"result": asdict(solved.result), "snapshot": _facts(solved.snapshot)}
         tensors = {"solved": solved.weights, "solved.snapshot": solved.snapshot.weights or {}}
 
         def with_solved(progress: Progress) -> Checkpoint:
             own = _checkpoint(progress)
-            return Checkpoint({**own.facts, "solved": facts}, {**own.tensors, **tensors})
+            spent_s = own.facts["elapsed_s"] + beside_s
+            return Checkpoint({**own.facts, "elapsed_s": spent_s, "solved": facts}, {**own.tensors, **tensors})
 
         return RunKeeper(self.keeper, with_solved)
 

@@ -172,8 +172,7 @@ class TorchLearner:
         ):
             group["lr"] = lr * share(steps)
 
-    def _step(self, rows: Tensor) -> Tensor:
-        x, y = self.samples.x[rows], self.samples.y[rows]
+    def _step(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad()
         told = self._learn(x, y)
         self.optimizer.step()
