@@ -11,7 +11,7 @@ HALF = ".half"
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader, also after a crash, finds either the old file or the new one. Once
+    """Write ``content`` to ``path`` so that a reader, also after a crash, finds the old file or the new one. Once
     it returns, the new one is on the disk.
 
     Raises OSError where it cannot be written; the old file is then as it was, and nothing else is left behind. What is
