@@ -2,13 +2,14 @@
 
     python benchmarks/data_parallel.py OUT_FOLDER [ROUNDS] [EPOCHS]
 
-The networks are the MNIST layout's with units and its plain cell with batch norm and residual, in batches of 256; the
-data are scikit-learn's digits, enlarged to 28 x 28 and each there four times: 4,788 training samples. A round trains
-each network in one process and in two, anew. Counted is the time of training steps alone, the first process's; starting
-processes and reading data is not in it. The ratio of a round is that of two processes to one.
+The networks are those of CASES, with units and with the plain cell of batch norm and residual, in batches of so many;
+the data are scikit-learn's digits, enlarged to the network's own shape and each there four times: 4,788 training
+samples. A round trains each network in one process and in two, anew. Counted is the time of training steps alone, the
+first process's; starting processes and reading data is not in it. The ratio of a round is that of two processes to one.
 
 What came of it is written to OUT_FOLDER/record.json, and printed: medians over the rounds, the ratios with the smallest
-and the largest, and both validation accuracies. On a machine with fewer than two idle cores it says nothing.
+and the largest, and the validation accuracies of the last round. On a machine with fewer than
+two idle cores it says nothing.
 """
 
 import json
@@ -30,27 +31,34 @@ from mgu.spaces import Cell
 from mgu.training import Recipe, fit
 from mgu.training.world import joined
 
-BATCH, ENLARGED, TIMES = 256, 4, 4
+CASES = (("mnist", 256), ("mnist", 2048), ("cifar10-7", 256), ("cifar10-7", 1024), ("cifar10-7", 2048))
+ENLARGED, TIMES = 4, 4
 UNITS, PLAIN = "units", "plain cell"
 ONE = (sys.executable,)
 TWO = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def enlarged(split: Split, times: int = 1) -> Split:
-    """Pixels as squares, without the outermost two rows and columns."""
-    x = np.kron(split.x, np.ones((1, 1, ENLARGED, ENLARGED), split.x.dtype))[..., 2:-2, 2:-2]
-    return Split(np.tile(x, (times, 1, 1, 1)), np.tile(split.y, times))
+def enlarged(split: Split, shape: tuple[int, ...], times: int = 1) -> Split:
+    """Pixels as squares, as many channels alike as asked for, and the middle where rows and columns are too many."""
+    x = np.kron(split.x, np.ones((1, shape[0], ENLARGED, ENLARGED), split.x.dtype))
+    margin = (x.shape[-1] - shape[-1]) // 2
+    return Split(
+        np.tile(x[..., margin:, margin:][..., : shape[1], : shape[2]], (times, 1, 1, 1)), np.tile(split.y, times)
+    )
 
 
-def measure(name: str, epochs: int) -> None:
+def measure(network: str, cell: str, batch: int, epochs: int) -> None:
     """Train, in as many processes as were started; the first prints what it measured."""
-    digits = load_data("digits")
-    splits = enlarged(digits.train, TIMES), enlarged(digits.validation), enlarged(digits.test)
+    digits, shape = load_data("digits"), NETWORKS[network].shape
+    splits = (
+        enlarged(digits.train, shape, TIMES),
+        *(enlarged(split, shape) for split in (digits.validation, digits.test)),
+    )
     data = DataSet("enlarged", *splits, digits.classes, "0" * 64)
-    architecture = NETWORKS["mnist"].architecture()
-    if name == PLAIN:
+    architecture = NETWORKS[network].architecture()
+    if cell == PLAIN:
         architecture = replace(architecture, cell=Cell.of(BASE))
-    recipe = Recipe(epochs=epochs, batch_size=BATCH, harden_after=0)
+    recipe = Recipe(epochs=epochs, batch_size=batch, harden_after=0)
     with joined() as world:
         result = fit(architecture, data, recipe, world=world).result
         if world.first:
@@ -58,10 +66,10 @@ def measure(name: str, epochs: int) -> None:
             print(json.dumps({"samples_s": samples / result.train_s, "accuracy": result.val_score}))
 
 
-def started(command: tuple[str, ...], name: str, epochs: int) -> dict[str, float]:
+def started(command: tuple[str, ...], *case: str | int) -> dict[str, float]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, __file__, "measure", name, str(epochs)],
+        [*command, __file__, "measure", *map(str, case)],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -70,38 +78,48 @@ def started(command: tuple[str, ...], name: str, epochs: int) -> dict[str, float
     return json.loads(done.stdout)
 
 
-def compared(name: str, rounds: int, epochs: int) -> dict[str, float]:
-    pairs = [(started(ONE, name, epochs), started(TWO, name, epochs)) for _ in range(rounds)]
+def compared(network: str, cell: str, batch: int, rounds: int, epochs: int) -> dict[str, str | float]:
+    case = network, cell, batch, epochs
+    pairs = [(started(ONE, *case), started(TWO, *case)) for _ in range(rounds)]
+    one, two = (
+        statistics.median(each["samples_s"] for each in of_one_kind) for of_one_kind in zip(*pairs, strict=True)
+    )
     ratios = [two["samples_s"] / one["samples_s"] for one, two in pairs]
+    last_one, last_two = pairs[-1]
     return {
-        "samples a second, one process": statistics.median(one["samples_s"] for one, _ in pairs),
-        "samples a second, two processes": statistics.median(two["samples_s"] for _, two in pairs),
-        "ratio": statistics.median(ratios),
-        "smallest ratio": min(ratios),
-        "largest ratio": max(ratios),
-        "validation accuracy, one process": pairs[0][0]["accuracy"],
-        "validation accuracy, two processes": pairs[0][1]["accuracy"],
+        "network": f"{network}, {cell}",
+        "batch": batch,
+        "samples a second, one process": round(one),
+        "samples a second, two processes": round(two),
+        "ms a step, one process": round(1000 * batch / one, 1),
+        "ms a step, two processes": round(1000 * batch / two, 1),
+        "ratio": round(statistics.median(ratios), 3),
+        "smallest ratio": round(min(ratios), 3),
+        "largest ratio": round(max(ratios), 3),
+        "validation accuracy, one process": last_one["accuracy"],
+        "validation accuracy, two processes": last_two["accuracy"],
     }
 
 
-def main(out: Path, rounds: int = 5, epochs: int = 4) -> None:
+def main(out: Path, rounds: int = 3, epochs: int = 4) -> None:
     note = note_of_load()
     print(end=note)
     out.mkdir(parents=True, exist_ok=True)
+    cases = [compared(network, cell, batch, rounds, epochs) for network, batch in CASES for cell in (UNITS, PLAIN)]
     record = {
         "note": note.strip(),
         "torch": torch.__version__,
         "cores": os.cpu_count(),
         "rounds": rounds,
-        "batch": BATCH,
+        "epochs": epochs,
+        "cases": cases,
     }
-    record |= {name: compared(name, rounds, epochs) for name in (UNITS, PLAIN)}
     write_whole(out / "record.json", json.dumps(record, indent=1).encode() + b"\n")
     print(json.dumps(record, indent=1))
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "measure":
-        measure(sys.argv[2], int(sys.argv[3]))
+        measure(*sys.argv[2:4], *map(int, sys.argv[4:]))
     else:
         main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
