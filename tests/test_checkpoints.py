@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from mgu.study.workers import Kept, Place, Stopped
 from mgu.training import checkpoints
 from mgu.training.checkpoints import Checkpoint, Checkpoints
+from mgu.trial_job import ToldCheckpoints
 
 
 def keep(folder, *numbers, of="a trial"):
@@ -59,6 +61,19 @@ def test_one_of_another_version_is_set_aside(tmp_path, monkeypatch):
     keep(tmp_path, 1)
     monkeypatch.setattr(checkpoints, "MAKER", "mgu 99")
     assert newest(tmp_path) is None
+
+
+def test_a_trial_that_is_to_stop_keeps_its_state_at_once_tells_of_it_and_stops(tmp_path):
+    told, stopping = [], []
+    kept = ToldCheckpoints(Place(tmp_path, told.append, stopping=lambda: bool(stopping)), "a trial")
+    kept.write(Checkpoint({"elapsed_s": 1.0}, {}))
+    assert not kept.due
+    stopping.append(True)
+    assert kept.due
+    with pytest.raises(Stopped):
+        kept.keep(lambda: Checkpoint({"elapsed_s": 2.0}, {}))
+    assert told == [Kept(1.0), Kept(2.0)]
+    assert kept.newest().facts == {"elapsed_s": 2.0}
 
 
 def test_writing_takes_a_small_share_of_the_time(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -475,10 +476,13 @@ def test_a_layer_is_not_skipped_for_a_loss_it_had_no_time_to_lower():
 
 def test_a_network_that_cannot_be_hardened_is_not_lost(data, monkeypatch):
     def fails(*arguments, **options):
+        time.sleep(0.5)  # which is on the clock
         raise RuntimeError("no memory for it")
 
     monkeypatch.setattr(torch_learner, "decide", fails)
+    begun = time.perf_counter()
     fitted = fit(MGU, data, Recipe(epochs=2))
+    assert fitted.result.history[-1].elapsed_s + 0.5 < fitted.result.tts_s <= time.perf_counter() - begun
     assert (fitted.result.status, fitted.hardened, fitted.result.hardening) == ("finished", None, None)
     assert fitted.result.message == "not hardened: RuntimeError: no memory for it"
 

@@ -139,7 +139,7 @@ class Comparison:
         threads = torch.get_num_threads() if place.on == "local" else None
         common = Common(self.data, self.recipe, self.unit, self.device, self.country, self.framework, threads)
         at_work = place.open(common, self.device, self.framework)  # before the folder is touched
-        with at_work as workers, Ledger.open(folder, settings, command) as ledger:
+        with Ledger.open(folder, settings, command) as ledger:
             keys = ledger.add(trials, settings)
             dropped: set[Trial] = set()
 
@@ -154,9 +154,10 @@ class Comparison:
                 return view
 
             try:
-                spent = run(ledger, keys, job_of, workers, listener, budget)
-            except BaseException:
-                if len(ledger.records()) <= MOST_AT_A_STOP:
+                with at_work as workers:
+                    spent = run(ledger, keys, job_of, workers, listener, budget)
+            except BaseException as stopped:
+                if not isinstance(stopped, KeyboardInterrupt) or len(trials) <= MOST_AT_A_STOP:
                     conclude(())
                 raise
             if spent:

@@ -32,20 +32,21 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what processes that were killed have half written into a folder; none may be at work there."""
-    for path in folder.glob(f".*{HALF}"):
+    """Delete what processes that were killed have half written into a folder and those below; none may be at work
+    there. Raises OSError."""
+    for path in list(folder.rglob(f".*{HALF}")):
         path.unlink(missing_ok=True)
 
 
 def _flush_folder(folder: Path) -> None:
     """Have the names in a folder on the disk, where a system does that at all."""
     if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # some network file systems refuse
+        with suppress(OSError):  # some network file systems refuse
+            handle = os.open(folder, os.O_RDONLY)
+            try:
                 os.fsync(handle)
-        finally:
-            os.close(handle)
+            finally:
+                os.close(handle)
 
 
 def sha256(path: Path) -> str:

@@ -5,11 +5,13 @@ from contextlib import closing
 
 import pytest
 
+from inline import Inline
 from ledger import content, write
 from mgu.errors import InputError
+from mgu.progress import Silent
 from mgu.study.ledger import FILE, Ledger, read_study
-from mgu.study.runner import trial_folder
-from samples import TRIALS
+from mgu.study.runner import run as run_study
+from samples import SETTINGS, TRIALS
 
 
 @pytest.fixture
@@ -65,11 +67,12 @@ def test_a_seed_that_is_no_number_is_refused(seed, known, read):
 
 @pytest.mark.parametrize("linked", ["trials", "trials/A_001-seed0", "trials/A_001-seed0/checkpoints"])
 def test_a_trial_is_not_written_through_a_link(linked, tmp_path):
+    study = tmp_path / "study"
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "study" / linked).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / "study" / linked).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="is a link, or in one"):
-        trial_folder(tmp_path / "study", TRIALS[0])
+    (study / linked).parent.mkdir(parents=True, exist_ok=True)
+    (study / linked).symlink_to(tmp_path / "elsewhere")
+    with Ledger.open(study, SETTINGS) as ledger, pytest.raises(InputError, match="is a link, or in one"):
+        run_study(ledger, ledger.add(TRIALS, SETTINGS), lambda trial: None, Inline(), Silent())
 
 
 def at(*path, to):

@@ -23,7 +23,7 @@ from mgu.study.ledger import FILE, read_study
 PROCESS = [sys.executable, "-m", "mgu"]
 COMMAND = ["compare", "digits", "--limit", "300", "--only", "*MGU*", "--quiet"]
 #: The first checkpoint is written after a second, and the whole takes several; an epoch has many steps.
-LONG = [*COMMAND, "--epochs", "12", "--harden-after", "0.5", "--batch-size", "8"]
+LONG = [*COMMAND, "--epochs", "30", "--harden-after", "0.9", "--batch-size", "8"]
 SHORT = [*COMMAND, "--epochs", "2"]
 STOPPED = b"stopped; the same command goes on from the last checkpoint\n"
 
@@ -104,7 +104,7 @@ def test_it_ends_within_10_s_with_its_state_kept_and_goes_on_to_the_same_end(num
         assert process.wait(60) == code
         assert time.time() - sent < 10
         assert process.stderr.read() == STOPPED
-    assert max(path.stat().st_mtime for path in checkpoints(folder)) > sent  # the next was not due for a second
+    assert sent < max(path.stat().st_mtime for path in checkpoints(folder))
     assert [record.status for record in records(folder)] == ["running"]
     spent_s = elapsed_s(folder)
     assert (folder / "report.html").exists()
@@ -117,15 +117,15 @@ def test_it_ends_within_10_s_with_its_state_kept_and_goes_on_to_the_same_end(num
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked from")
-def test_ctrl_c_while_what_trials_are_forked_from_is_imported_is_one_plain_line(tmp_path):
-    """Ctrl-C in a terminal reaches all processes."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_stopped_while_what_trials_are_forked_from_is_imported_it_is_one_plain_line(number, code, tmp_path):
+    """Ctrl-C in a terminal reaches all processes, and so may a batch system's SIGTERM."""
     folder = tmp_path / "study"
     with started(SHORT, folder) as process:
         wait_for(lambda: any("forkserver" in command for command in below(process)), process)
         time.sleep(0.2)  # it has begun, and has seconds of imports before it
-        os.killpg(process.pid, signal.SIGINT)
-        assert (process.wait(60), process.stderr.read()) == (130, STOPPED)
-    finished(SHORT, folder)
+        os.killpg(process.pid, number)
+        assert (process.wait(60), process.stderr.read()) == (code, STOPPED)
 
 
 def test_a_file_size_limit_is_one_plain_line_and_the_study_goes_on_without_it(tmp_path):

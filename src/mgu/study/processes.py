@@ -33,6 +33,8 @@ PRELOADED = [
     "codecarbon.core.resource_tracker",
     "mgu.measure.ahead",
 ]
+#: What a study is stopped by.
+STOPS = (signal.SIGINT, signal.SIGTERM)
 #: Seconds between attempts to start a process.
 PAUSES_S = (0.1, 0.5, 2.0)
 #: Seconds that are waited for messages at once, at most: the system takes no number for ever.
@@ -98,7 +100,8 @@ class Processes:
     def stop(self, within_s: float) -> Iterator[tuple[str, Any]]:
         until = time.monotonic() + within_s
         for running in self._running.values():
-            running.process.terminate()
+            if running.process.pid is not None:
+                running.process.terminate()
         while self._told or (self._running and time.monotonic() < until):
             if self._told:
                 yield self._told.popleft()
@@ -180,11 +183,13 @@ def _work(
     has imported nothing that looks at what may differ."""
     os.environ.clear()
     os.environ.update(environment)
-    stopping = threading.Event()
+    signals: list[int] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which stops this process
-    signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
+    signal.signal(signal.SIGTERM, lambda number, frame: signals.append(number))
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     _end_with_the_driver(theirs)
-    ended = outcome(job, common, Place(folder, theirs.send, shared, stopping.is_set))
+    ended = outcome(job, common, Place(folder, theirs.send, shared, lambda: bool(signals)))
     with suppress(BrokenPipeError):
         try:
             theirs.send(ended)
@@ -213,13 +218,13 @@ def _context() -> BaseContext:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """What is started here is not reached by Ctrl-C, not even before it can ask for that; this process is, a little
-    later."""
+    """What is started here is not reached by Ctrl-C or SIGTERM, not even before it can ask for that; this process is, a
+    little later."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     resource_tracker.ensure_running()  # to start it later would let Ctrl-C in again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         yield
     finally:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,8 +61,8 @@ def work(mailbox: Any, number: int, needs: Needs, most: int | None, files: Chang
 
     ``parts`` refer to the job and to a pair: what it has in common with others, and what says its environment.
     """
-    stopping = threading.Event()
-    signal.signal(signal.SIGINT, lambda number, frame: stopping.set())  # as Ray does where the driver cancels it
+    signals: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: signals.append(number))  # from Ray, where the driver cancels it
     os.environ["OMP_NUM_THREADS"] = str(needs.cpus)  # before the parts are unpickled, which imports PyTorch
     job, (common, environment) = ray.get(parts)
     at_once = _at_once(needs, most)
@@ -82,7 +81,7 @@ def work(mailbox: Any, number: int, needs: Needs, most: int | None, files: Chang
             send(*[Changed(changes)] * bool(changes), message)
 
         tell(Began({**environment(), "host": socket.gethostname(), "trials at once": str(at_once)}))
-        ended = outcome(job, common, Place(folder, tell, _shared(at_once, needs), stopping.is_set))
+        ended = outcome(job, common, Place(folder, tell, _shared(at_once, needs), lambda: bool(signals)))
         if isinstance(ended, Answer):
             ended = replace(ended, files=original.changes())
         try:

@@ -80,7 +80,7 @@ def run(
     try:
         return _run(ledger, keys, job_of, workers, listener, budget, under_way)
     except KeyboardInterrupt:
-        _stop(workers, under_way)
+        _stop(workers, under_way, len(keys))
         raise
     finally:
         with suppress(InputError):  # which may be why it ends
@@ -115,19 +115,25 @@ def _run(
         if not under_way:
             break
         key, message = workers.next()
-        if under_way[key].told(message):
-            attempts = under_way.pop(key)
-            listener.trial_ended(attempts.index, len(keys), ledger.record(key))
+        _hear(under_way, key, message, len(keys))
     return spent
 
 
-def _stop(workers: Workers, under_way: "dict[str, _Attempts]") -> None:
-    with suppress(InputError):  # where it cannot be written, there is no more to do
-        for key, message in workers.stop(LEAVE_S):
+def _stop(workers: Workers, under_way: "dict[str, _Attempts]", total: int) -> None:
+    for key, message in workers.stop(LEAVE_S):
+        with suppress(InputError):  # where it cannot be written, there is no more to do
             if isinstance(message, Death | Stall):
                 under_way.pop(key).stopped()
-            elif under_way[key].told(message):
-                del under_way[key]
+            else:
+                _hear(under_way, key, message, total)
+
+
+def _hear(under_way: "dict[str, _Attempts]", key: str, message: Any, total: int) -> None:
+    """Hear what is told of a trial, which is no longer under way once it has ended."""
+    attempts = under_way[key]
+    if attempts.told(message):
+        del under_way[key]
+        attempts.listener.trial_ended(attempts.index, total, attempts.ledger.record(key))
 
 
 def trial_folder(study: Path, trial: Trial) -> Path:
@@ -147,15 +153,18 @@ class _Attempts:
         self.ledger, self.index, self.key, self.trial = ledger, index, key, trial
         self.job, self.workers, self.listener = job, workers, listener
         self.farthest_s, self.deaths = 0.0, 0
+        self.begun: float | None = None
+        self.kept_s: float | None = None
 
     def start(self) -> None:
         """Have the next attempt made, without what an attempt that was killed had half written."""
-        folder = trial_folder(self.ledger.folder, self.trial)
-        sweep(folder)
-        sweep(folder / CHECKPOINTS)
-        self.begun: float | None = None
+        self.begun = self.kept_s = None
         self.written_at = time.monotonic()
-        self.kept_s: float | None = None
+        folder = trial_folder(self.ledger.folder, self.trial)
+        try:
+            sweep(folder)
+        except OSError as error:
+            raise _unwritable(self.ledger.folder, self.trial, error.strerror or str(error)) from error
         self.workers.start(self.key, self.job, folder)
 
     def told(self, message: Any) -> bool:

@@ -28,7 +28,7 @@ APART_S, SHARE = 1.0, 0.02
 FACTS = "mgu"
 
 #: Who wrote a file: of another one's, the epochs to come would not be those of one training.
-MAKER = f"mgu {mgu.__version__}, torch {torch.__version__}"
+MAKER = f"mgu {mgu.__version__}, torch {torch.__version__}, format 2"
 
 Tensors = Mapping[str, Tensor]
 

@@ -117,7 +117,8 @@ def fit(
             if world.size > 1:  # the others wait for this process, and torchrun for its end
                 raise
             message = f"not hardened: {type(error).__name__}: {error}"
-            spent_s = result.tts_s + time.perf_counter() - begun
+            before_s = resumed.at.elapsed_s - run.snapshot.elapsed_s if resumed else 0.0
+            spent_s = result.tts_s + before_s + time.perf_counter() - begun
             return Fitted(run.learner, replace(result, tts_s=spent_s, message=message), task, run.validation)
     return Fitted(run.learner, replace(result, hardening=hardening), task, run.validation, hardened)
 
