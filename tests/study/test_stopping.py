@@ -99,6 +99,7 @@ def test_it_ends_within_10_s_with_its_state_kept_and_goes_on_to_the_same_end(num
     folder = tmp_path / "study"
     with started(LONG, folder) as process:
         wait_for(lambda: checkpoints(folder), process)
+        time.sleep(0.3)  # it is on with the next steps
         sent = time.time()
         process.send_signal(number)
         assert process.wait(60) == code
