@@ -19,8 +19,8 @@ ALLOWED = "allowed are Parquet files in the Hub's layout and images, in one fold
 def load_sets(path: str, source: str, folder: Path | None = None, **options: Any) -> Any:
     """The ``datasets.DatasetDict`` of a folder, file format or Hub id; ``source`` names it in errors.
 
-    Raises InputError for whatever keeps ``datasets`` from reading it, and where its files are not all in ``folder``,
-    since the README of a data set may name any, and not all Parquet or images that are read as they lie.
+    Raises InputError for whatever keeps ``datasets`` from reading it, where its files are not all in ``folder``, since
+    the README of a data set may name any, and where they are neither Parquet nor images.
     """
     import datasets
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
+from mgu.data.mapped import room
 from mgu.data.places import FIRST_ROW
 from mgu.errors import InputError
 
@@ -36,11 +35,10 @@ def check_parquet(paths: Iterable[Path], source: str) -> None:
         if not rows:
             raise InputError(f"{path}: there are no rows; add some, or take the file away")
         values += rows * columns
-    room = psutil.virtual_memory().available * SHARE
-    if 8 * values > room:
+    if 8 * values > room(SHARE):
         raise InputError(
-            f"{source}: {values:,} values take {8 * values / 1e9:.3g} GB, and {room / 1e9:.3g} GB are allowed, a "
-            "quarter of the memory that is free; take fewer rows or columns"
+            f"{source}: {values:,} values take {8 * values / 1e9:.3g} GB, more than {SHARE:.0%} of the memory that is "
+            "free; take fewer rows or columns"
         )
 
 
