@@ -34,6 +34,12 @@ def test_quantities_are_judged_as_scikit_learn_does_in_their_own_unit(samples, s
     assert task.loss(outputs, y).item() == pytest.approx(np.mean((true - predicted) ** 2) / std**2, rel=1e-4)
 
 
+def test_errors_whose_squares_are_no_32_bit_numbers_are_told():
+    y, outputs = torch.tensor([0.0, 1e25]), torch.tensor([[1e25], [0.0]])
+    errors = Regression(1e5).answers(outputs, y)
+    assert (errors.r2, errors.mae, errors.rmse) == pytest.approx((-3.0, 1e30, 1e30))
+
+
 def test_a_network_that_overflows_has_the_worst_score():
     y, outputs = torch.randn(5), torch.tensor([[0.0], [math.nan], [1.0], [2.0], [math.inf]])
     task = Regression(1.0)

@@ -1,5 +1,6 @@
 """The chain: what it computes, what deciding its gates leaves, and where its gates start."""
 
+import math
 import operator
 
 import pytest
@@ -182,6 +183,8 @@ def test_a_processor_with_the_name_of_a_value_is_named(monkeypatch):
         (lambda: form_chain("prose"), "unknown form 'prose'; allowed: code, equations"),
         (lambda: prior_logits("odd", "code"), "unknown prior 'odd'; allowed: plain, neutral"),
         (lambda: prior_logits([1, 2, 3, 4], "code"), "prior has 4 numbers; it needs 5"),
+        (lambda: prior_logits([1, -math.inf, 3, 4, 5], "code"), "prior has -inf for the gate bn_ln; it must be a fin"),
+        (lambda: prior_logits([1, 2, math.nan, 4, 5], "code"), "prior has nan for the gate norm; it must be a finite"),
         (
             lambda: prior_logits([1, 2, 3, 4, 5], "code", processors=("rms_norm",)),
             "prior has 5 numbers; it needs 6, one for each of bn_order, bn_ln, with_rms_norm, norm, residual, skip",

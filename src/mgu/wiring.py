@@ -116,6 +116,9 @@ PROCESSORS: dict[str, Processor] = {
     "squeeze_excite": Processor(reads="norm", beside="norm"),
 }
 
+#: A gate that starts at a logit of this size is decided in all number formats.
+MOST_LOGIT = 1e4
+
 #: Prior strengths by name: the logit at which gates start towards a plain cell with batch norm (no further processor,
 #: no residual, no skip); its order with the activation starts at one half. "neutral" is the paper's start, every gate
 #: at one half.
@@ -242,8 +245,8 @@ def prior_logits(
 ) -> tuple[float, ...]:
     """The logit at which each gate starts, in the order in which the chain evaluates them.
 
-    ``prior`` is a name of ``PRIORS`` or the logits themselves. Raises InputError for an unknown name or for a number
-    of logits that differs from the number of gates, and what ``form_chain`` raises.
+    ``prior`` is a name of ``PRIORS`` or the logits themselves. Raises InputError for an unknown name, for a number
+    of logits that differs from the number of gates, for one beyond ``MOST_LOGIT``, and what ``form_chain`` raises.
     """
     names = [gate.name for gate in gates(form_chain(form, residual_gate=residual_gate, processors=processors))]
     if not isinstance(prior, str):
@@ -251,7 +254,14 @@ def prior_logits(
             raise InputError(
                 f"prior has {len(prior)} numbers; it needs {len(names)}, one for each of {', '.join(names)}"
             )
-        return tuple(float(logit) for logit in prior)
+        logits = tuple(float(logit) for logit in prior)
+        for name, logit in zip(names, logits, strict=True):
+            if not abs(logit) <= MOST_LOGIT:
+                raise InputError(
+                    f"prior has {logit} for the gate {name}; it must be a finite number, at most {MOST_LOGIT:g} either "
+                    "way, such as 4"
+                )
+        return logits
     if prior not in PRIORS:
         raise InputError(f"unknown prior {prior!r}; allowed: {', '.join(PRIORS)}, or one number for each gate")
     start = cell_decision("bn_pre", residual=False)

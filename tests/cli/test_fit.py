@@ -1,5 +1,6 @@
 """``mgu fit``: what is saved and printed, and what is refused before anything is trained."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import torch
 from cervigrams import write_cases
 from mgu.data import load_data
 from mgu.errors import InputError
+from mgu.jobs import fit
 from mgu.model import check_free, read_model
 from mgu.model.folder import write_folder
 from mgu.torch import MultiGatedUnit, count_weights, load
@@ -149,6 +151,8 @@ def test_a_folder_is_whole_or_absent(tmp_path):
         (("--target", "price"), "there is no target column 'price'"),
         (("--device", "tpu"), "device 'tpu' is not here"),
         (("--country", "XX"), "XX"),
+        (("--prior", "1e400,0,0,0,0"), "prior has inf for the gate bn_order; it must be a finite number"),
+        (("--prior", "nan,1,1,1,1"), "prior has nan for the gate bn_order; it must be a finite number"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, data, run, tmp_path):
@@ -158,6 +162,24 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, data, run, tm
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
     assert not (tmp_path / "m").exists()
+
+
+def test_large_quantities_are_learned_and_told(run, tmp_path):
+    """Their squares are no 32-bit numbers."""
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("x", "label"), *((i, (i - 30.5) * 1e18) for i in range(60))])
+    done = run("fit", tmp_path / "t.csv", "--task", "regression", "--epochs", 3, "--out", tmp_path / "m")
+    assert done.exit_code == 0, done.output
+    assert 1e16 < read_model(tmp_path / "m").card["metrics"]["rmse"] < 1e20
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**70])
+def test_a_seed_that_torch_does_not_take_is_refused(seed, data, run, tmp_path):
+    done = run("fit", data["shop"], "--seed", seed, "--out", tmp_path / "m")
+    assert done.exit_code == 2, done.output
+    assert "0<=x<=4294967295" in done.stderr
+    with pytest.raises(InputError, match=rf"seed must be a whole number from 0 to 2\*\*32 - 1; {seed} was given"):
+        fit(data["shop"], seed=seed, out=tmp_path / "m")
 
 
 def test_a_loss_that_is_not_finite_saves_nothing(data, run, tmp_path):

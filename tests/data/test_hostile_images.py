@@ -2,15 +2,21 @@
 
 import io
 import json
+import os
 import struct
+import zipfile
 import zlib
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from mgu.data import load_data
+from mgu.data.fresh import read_fresh
 from mgu.data.images import read_like
+from mgu.data.preprocessing import Preprocessing
+from mgu.data.query import read_size
 from mgu.errors import InputError
 
 GREY = np.arange(0, 200, 10, dtype=np.uint8).reshape(4, 5)
@@ -165,8 +171,80 @@ def test_a_readme_names_nothing_outside(files, secret, tmp_path):
 
 
 def test_a_readme_may_name_what_is_inside(secret):
-    (secret / "README.md").write_text("---\nconfigs:\n- config_name: default\n  data_files: t.csv\n---\n")
+    pd.read_csv(secret / "t.csv").to_parquet(secret / "t.parquet")
+    (secret / "README.md").write_text("---\nconfigs:\n- config_name: default\n  data_files: t.parquet\n---\n")
     assert load_data(str(secret)).input_shape == (1,)
+
+
+OTHERS = {
+    "train.csv": "x,x,label\n1,2,a\n",
+    "train.jsonl": '{"x": 1, "label": "a"}\n',
+    "train.txt": "a\nb\n",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_folder_of_other_files_is_refused(name, tmp_path):
+    for file in (name, name.replace("train", "test")):
+        (tmp_path / file).write_text(OTHERS[name] * 20)
+    with pytest.raises(InputError, match=rf"{tmp_path}: it holds files of another kind, .*{name}; allowed are Parquet"):
+        load_data(str(tmp_path))
+
+
+def test_metadata_is_read_as_strictly_as_a_table(image_folder, numbered):
+    folder = image_folder({"cat": numbered(12)})
+    rows = [f"cat/{i:03d}.png,{'ab'[i % 2]}" for i in range(12)]
+    for bad, message in (
+        ("\n".join(["file_name,label", *rows]).replace("5.png,b", "5.png,é").encode("latin-1"), "row 7 is not UTF-8"),
+        ("\n".join(["file_name,label", *rows, "cat/000.png,b"]).encode(), r"000\.png: the metadata names .* twice"),
+    ):
+        (folder / "metadata.csv").write_bytes(bad)
+        with pytest.raises(InputError, match=message):
+            load_data(str(folder))
+    (folder / "metadata.csv").write_text("\n".join(["file_name,label", *rows]))
+    data = load_data(str(folder))
+    assert data.classes == ("a", "b")
+    (folder / "metadata.csv").write_text("\n".join(["file_name,label", *rows, "cat/000.png,b"]))
+    with pytest.raises(InputError, match=r"metadata\.csv: 'cat/000\.png' has another label in row 14 "):
+        read_fresh(str(folder), Preprocessing.of(data))
+
+
+IN_THE_WAY = {
+    "an archive": ("more.zip", r"the archive .*more\.zip is in the way"),
+    "a folder in a folder": ("dog/old/1.png", r"dog/old/1\.png lies deeper than most"),
+    "an image above the classes": ("1.png", r"photos/1\.png lies less deep than most"),
+}
+
+
+@pytest.mark.parametrize("case", IN_THE_WAY)
+def test_what_is_in_the_way_of_classes_is_named(case, image_folder, numbered):
+    name, message = IN_THE_WAY[case]
+    folder = image_folder({"cat": numbered(8), "dog": numbered(8)})
+    (folder / name).parent.mkdir(exist_ok=True)
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            archive.write(folder / "cat" / "000.png", "cat/000.png")
+    else:
+        Image.fromarray(GREY).save(folder / name)
+    with pytest.raises(InputError, match=message):
+        load_data(str(folder))
+
+
+def test_a_name_that_is_not_utf8_is_shown(image_folder, numbered):
+    folder = image_folder({"cat": numbered(8), "dog": numbered(8)})
+    try:
+        (folder / "cat" / "000.png").rename(os.fsdecode(os.fsencode(folder) + b"/cat/caf\xe9.png"))
+    except OSError:
+        pytest.skip("the file system has no such names")
+    with pytest.raises(InputError, match=r"caf\\udce9\.png: the name of this file is not UTF-8"):
+        load_data(str(folder))
+
+
+@pytest.mark.parametrize("size", [(100_000, 100_000), (10**9, 1), (9460, 9460)])
+def test_no_image_is_resized_to_more_than_pillow_reads(size):
+    with pytest.raises(InputError, match=r"image_size .* at most 89,478,485 pixels in all; .* make it smaller"):
+        read_size(size)
+    assert read_size((9459, 9459)) == (9459, 9459)
 
 
 def test_code_in_a_data_folder_is_not_run(image_folder, numbered, tmp_path):

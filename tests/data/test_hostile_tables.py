@@ -1,5 +1,8 @@
 """Tables that no training should begin with: found at once, and named by file, column and row."""
 
+import csv
+
+import pandas as pd
 import pytest
 
 from mgu.data import load_data
@@ -19,9 +22,15 @@ BAD = {
     "nothing": ("", "empty"),
     "empty lines": ("\n\n\n", "empty"),
     "a header alone": ("x,y,label\n", "no rows below the header"),
-    "a field too many": (GOOD + "1,2,3,4\n", "line 62"),
-    "a field too few": (GOOD + "1,2\n", "'label' is missing in row 62"),
-    "a quote that stays open": (GOOD + '"1,2,a\n', "row 61"),
+    "a field too many": (GOOD + "1,2,3,4\n", "has 3 fields, but row 62 has 4 fields"),
+    "a field too few": (
+        "label,x,y\n" + "a,1,2\nb,2,1\n" * 20 + "a,5\nb,1,1\n",
+        "3 fields, but row 42 has 2 fields",
+    ),
+    "a file that was cut": (GOOD[: GOOD.rindex(",")], "has 3 fields, but row 61 has 2 fields"),
+    "a line above the header": (f"# exported\n{GOOD}", "has 1 field, but row 2 has 3 fields; .* above the header"),
+    "a separator above the header": (f"sep=,\n{GOOD}", "has 2 fields, but row 2 has 3 fields"),
+    "a quote that stays open": (GOOD.replace("5,5,b", '5,5,"b'), "a quote is opened in row 7 and never closed"),
     "a number of a million digits": (GOOD + "1" * 10**6 + ",1,a\n", r"'x' has a text of 1,000,000 letters in row 62"),
     "a novel": (GOOD + "1," + "q" * 10**6 + ",a\n", r"'y' has a text of 1,000,000 letters in row 62"),
     "a novel of a class": (GOOD + ("1,1," + "q" * 10_001 + "\n") * 9, r"'label' has a class of 10,001 letters"),
@@ -48,6 +57,62 @@ def test_what_is_wrong_is_named(case, tmp_path):
 def test_a_byte_order_mark_is_no_letter(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
     assert load_data(str(tmp_path / "t.csv"), target="label").features.names == ("x", "y")
+
+
+def test_empty_fields_quoted_lines_and_blanks_around_text_do_no_harm(tmp_path):
+    rows = "".join(f'{i},"{"ab"[i % 2]}\n{i}",{"ab"[i % 2]}{" " * (i % 4 > 1)}, \n' for i in range(60))
+    (tmp_path / "t.csv").write_text(f"x,text,label,note\n{rows}\n\n")
+    data = load_data(str(tmp_path / "t.csv"), drop=["note", "text"])
+    assert data.classes == ("a", "b")
+    assert sum(len(split.y) for split in data.splits) == 60
+
+
+def test_the_users_limit_of_fields_is_as_it_was(tmp_path):
+    before = csv.field_size_limit()
+    (tmp_path / "t.csv").write_text(GOOD)
+    load_data(str(tmp_path / "t.csv"))
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize(("merged", "whole"), [(True, 10**17), (False, 10**15), (True, 2**70)])
+def test_whole_numbers_that_64_bits_do_not_tell_apart(merged, whole, tmp_path):
+    rows = "\n".join(f"{whole + i % 9},{i},{'ab'[i % 2]}" for i in range(60))
+    (tmp_path / "t.csv").write_text(f"x,y,label\n{rows}\n")
+    if merged:
+        with pytest.raises(InputError, match=rf"t\.csv: column 'x': {whole + 1} in row 3 .* is the same as another"):
+            load_data(str(tmp_path / "t.csv"))
+    else:
+        load_data(str(tmp_path / "t.csv"))
+
+
+SPREADS = {
+    "from end to end": ([-3.4e38] * 59 + [3.4e38], "a range of more than"),
+    "denormal": ([i * 1e-42 for i in range(60)], "is the least that 32 bits hold"),
+}
+
+
+@pytest.mark.parametrize("at", [0, 20, 40])
+@pytest.mark.parametrize("case", SPREADS)
+def test_numbers_that_32_bits_do_not_hold_once_standardised(case, at, tmp_path):
+    """Wherever they lie, in the training split or not."""
+    values, message = SPREADS[case]
+    values = values[at:] + values[:at]
+    for seed in range(3) if case == "from end to end" else [0]:
+        rows = "\n".join(f"{value},{i},{'ab'[i % 2]}" for i, value in enumerate(values))
+        (tmp_path / "t.csv").write_text(f"x,y,label\n{rows}\n")
+        with pytest.raises(InputError, match=rf"t\.csv: column 'x' is from .*{message}"):
+            load_data(str(tmp_path / "t.csv"), seed=seed)
+        with pytest.raises(InputError, match=rf"t\.csv: the target is from .*{message}"):
+            load_data(str(tmp_path / "t.csv"), target="x", task="regression", seed=seed)
+
+
+def test_a_number_far_from_all_to_train_on(tmp_path):
+    table = {"x": [float(i % 7) for i in range(60)], "label": ["a", "b"] * 30}
+    pd.DataFrame(table).to_parquet(tmp_path / "train.parquet")
+    pd.DataFrame({**table, "x": [*table["x"][1:], 3e38]}).to_parquet(tmp_path / "test.parquet")
+    for options, what in (({}, "column 'x'"), ({"target": "x", "task": "regression"}, "the target")):
+        with pytest.raises(InputError, match=rf"{what} is from 0 to 3e\+38, more than 1e\+15 deviations"):
+            load_data(str(tmp_path), **options)
 
 
 @pytest.mark.parametrize("target", ["label", "other"])

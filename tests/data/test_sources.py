@@ -92,7 +92,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 def test_damaged_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hub").mkdir()
     (tmp_path / "hub" / "train-00000-of-00001.parquet").write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(InputError, match=r"hub: cannot be read as a data set: .*Parquet"):
+    with pytest.raises(InputError, match=r"hub/train.*parquet: cannot be read as Parquet: "):
         load_data(str(tmp_path / "hub"))
 
 

@@ -102,7 +102,7 @@ def test_bad_cells_are_named(csv, cells: dict[str, str], message: str) -> None:
         (b"age,gr\xf6sse,target\n1,2,a\n", "not UTF-8 text"),
         ("age;target\n1;a\n", "separated by a semicolon, not by a comma"),
         ("age\ttarget\n1\ta\n", "separated by a tab"),
-        ("age,target\n1,a\n2,b,c\n", "as many fields in each row as in the header: .*line 3, saw 3"),
+        ("age,target\n1,a\n2,b,c\n", "as many fields in each row as in the header: .*row 3 has 3 fields"),
         ("age,target\n1,a,x\n2,b,y\n", "as many fields in each row as in the header"),
         ('age,target\n1,"a\n2,b\n', "not a CSV table"),
         ("age,age,target\n1,2,a\n", "more than one column is called 'age'"),

@@ -38,7 +38,11 @@ Examples:
 @recipe_options(PATIENCE, None, "a sixteenth of the training samples, 8 to 64")
 @unit_options
 @click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the weights and the order of samples."
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Of the weights and the order of samples.",
 )
 @device_option
 @country_option

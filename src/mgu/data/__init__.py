@@ -61,10 +61,10 @@ def load_data(
 
     Raises InputError for an unknown name, a missing file, a Hub out of reach, an image that cannot be read or differs
     in size, a column or a value to be kept that is not there, a group that is missing, of two classes or in two splits,
-    a table that cannot be read, a feature that is infinite, dates, wholly missing, of mixed types or as good as an id,
-    a target that is absent, incomplete, all of one value (a quantity: in any split), or not of the task, a class unseen
-    in training, and too few samples or groups, in all or of a class,
-    and where images do not fit in memory and the cache has no room for them.
+    a table that cannot be read or that memory does not hold, a feature that is infinite, beyond 32 bits, dates, wholly
+    missing, of mixed types or as good as an id, a target that is absent, incomplete, all of one value (a quantity: in
+    any split), or not of the task, a class unseen in training, and too few samples or groups, in all or of a class, and
+    where images do not fit in memory and the cache has no room for them.
     """
     if limit is not None and (not _whole(limit) or limit < MIN_LIMIT):
         raise InputError(f"limit must be a whole number of at least {MIN_LIMIT}, or left out; {limit!r} was given")

@@ -22,6 +22,12 @@ MAX_NUMBER_WORDS = 20
 #: Text of more letters is no category, and no name of a column.
 MAX_LETTERS = 10_000
 
+#: The square of a number of so many deviations is finite in 32 bits.
+MOST_DEVIATIONS = 1e15
+
+#: 64 bits hold every whole number up to this one, and not all beyond.
+MOST_WHOLE = 2**53
+
 #: 2024-01-31, 31.1.2024 or 1/31/24, with or without a time.
 _DATE = r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:.*)?"
 
@@ -53,7 +59,8 @@ def kind(column: "pd.Series[Any]", place: Place) -> str:
 def numbers(column: "pd.Series[Any]", place: Place) -> NDArray[np.float64]:
     """The values, (rows,) float64, and NaN where they are missing.
 
-    Raises InputError for what is not a number, and for one that is infinite or too large for 32 bits.
+    Raises InputError for what is not a number, for one that is infinite or too large for 32 bits, and for whole numbers
+    that differ by less than 64 bits hold.
     """
     from pandas.api.types import infer_dtype
 
@@ -70,7 +77,28 @@ def numbers(column: "pd.Series[Any]", place: Place) -> NDArray[np.float64]:
             f"{place.row(column.index[bad][0])}, and in {int(bad.sum())} of {len(values)} rows in all; correct it, or "
             "leave it empty where it is not known"
         )
+    _check_distinct(column, values, place)
     return values
+
+
+def check_spread(what: str, train: NDArray[Any], every: NDArray[Any], place: str) -> None:
+    """Raise InputError, naming ``what`` and the ``place``, where numbers (rows,) cannot be standardised in 32 bits by
+    the mean and the deviation of those to train on: where ``every`` one's range, or that deviation, is none of 32 bits,
+    or one is more than ``MOST_DEVIATIONS`` from the mean. NaN is none."""
+    train, every = (values[~np.isnan(values)].astype(np.float64) for values in (train, every))
+    low, high, mean, deviation = every.min(), every.max(), train.mean(), train.std()
+    limits = np.finfo(np.float32)
+    if high - low > limits.max:
+        fault = f"a range of more than {limits.max:.2g}, the most that 32 bits hold"
+    elif 0 < deviation < limits.tiny:
+        fault = f"a deviation of {deviation:.2g}, and {limits.tiny:.2g} is the least that 32 bits hold"
+    elif np.abs(every - mean).max() > MOST_DEVIATIONS * (deviation or 1.0):
+        fault = f"more than {MOST_DEVIATIONS:g} deviations of the training split, of {deviation:.2g}, apart"
+    else:
+        return
+    raise InputError(
+        f"{place}: {what} is from {low:.4g} to {high:.4g}, {fault}; correct its values, or give them in another unit"
+    )
 
 
 def texts(column: "pd.Series[Any]", place: Place) -> NDArray[np.object_]:
@@ -95,8 +123,24 @@ READERS: Mapping[str, Callable[["pd.Series[Any]", Place], NDArray[Any]]] = {"num
 
 
 def as_text(value: object) -> str:
-    """The value as people write it: 1.0 as 1, since a column of whole numbers with a gap is read as floats."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    """The value as people write it: 1.0 as 1, since a column of whole numbers with a gap is read as floats, and no
+    blanks around it."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _check_distinct(column: "pd.Series[Any]", values: NDArray[np.float64], place: Place) -> None:
+    import pandas as pd
+
+    if column.dtype.kind == "f" or not (np.abs(values) > MOST_WHOLE).any():
+        return
+    merged = np.flatnonzero(pd.Series(values).duplicated().to_numpy() & ~(column.duplicated() | column.isna()))
+    if len(merged):
+        first = int(merged[0])
+        raise InputError(
+            f"{place.text}: column {column.name!r}: {column.iloc[first]} in {place.row(column.index[first])} is the "
+            f"same as another value in 64 bits, which hold whole numbers up to {MOST_WHOLE:,}; take one number off all "
+            "of them, drop the column, or give codes a letter in front"
+        )
 
 
 def _check_text(column: "pd.Series[Any]", place: Place) -> None:

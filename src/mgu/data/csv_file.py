@@ -1,7 +1,11 @@
 """A CSV file as a data frame."""
 
+import csv
 import warnings
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +18,15 @@ if TYPE_CHECKING:
 #: So many bytes are looked at in one piece.
 CHUNK = 2**24
 
+#: What ends the rows: no field has it, since a NUL is refused.
+END = "\0"
+
 
 def read_csv(path: Path) -> "pd.DataFrame":
     """The table, indexed by row as a spreadsheet counts (the header is row 1); empty rows are left out.
 
-    Raises InputError where the file is not comma-separated UTF-8 text, has no rows, or names two columns alike.
+    Raises InputError where the file is not comma-separated UTF-8 text, has no rows, has a row of more or fewer fields
+    than the header, leaves a quote open, or names two columns alike.
     """
     import pandas as pd
 
@@ -26,20 +34,17 @@ def read_csv(path: Path) -> "pd.DataFrame":
         # Warnings as errors, since pandas would drop what rows have beyond the header's fields.
         with warnings.catch_warnings(action="error"):
             _check_bytes(path)
-            names = _header(path)
-            _check_separator(path, names)
+            names = _checked_header(path)
             frame = _rows(path)
     except InputError:
         raise
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path}: the file is empty, or its first line is; a header and rows are needed") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: row {_not_utf8(path)} is not UTF-8 text; save the table as UTF-8 CSV") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise InputError(
             f"{path}: not a CSV table with as many fields in each row as in the header: {str(error).strip()}"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV: {error}") from None
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -73,12 +78,48 @@ def _not_utf8(path: Path) -> int:
     return 1
 
 
-def _header(path: Path) -> list[str]:
-    import pandas as pd
+def _checked_header(path: Path) -> list[str]:
+    """The columns' names, once every row with any text in it is known to have as many fields."""
+    with path.open(encoding="utf-8-sig", newline="") as file, _long_fields():
+        rows = _fields_by_row(path, file)
+        names = [name.strip() for name in next(rows, (1, []))[1]]
+        if not names:
+            raise InputError(f"{path}: the file is empty, or its first line is; a header and rows are needed")
+        _check_separator(path, names)
+        for row, fields in rows:
+            if len(fields) != len(names) and any(map(str.strip, fields)):
+                raise InputError(
+                    f"{path}: not a CSV table with as many fields in each row as in the header: the header (row 1) has "
+                    f"{_counted(len(names))}, but row {row} has {_counted(len(fields))}; correct the row, or take out "
+                    "what stands above the header"
+                )
+    return names
 
-    # By itself, because pandas renames columns of the same name.
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    return [str(name).strip() for name in header.iloc[0]]
+
+def _fields_by_row(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Each row's number, as a spreadsheet counts, and its fields. Raises InputError for a quote that stays open."""
+    for row, fields in enumerate(csv.reader(chain(lines, [END]), skipinitialspace=True), 1):
+        if fields == [END]:
+            return
+        if fields and fields[-1].endswith(END):
+            raise InputError(
+                f"{path}: not a CSV table: a quote is opened in row {row} and never closed; close it, or take it out"
+            )
+        yield row, fields
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """With fields of any length."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _counted(fields: int) -> str:
+    return f"{fields} field{'s' * (fields != 1)}"
 
 
 def _check_separator(path: Path, names: list[str]) -> None:

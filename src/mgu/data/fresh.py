@@ -15,7 +15,8 @@ from mgu.data.columns import check_column
 from mgu.data.csv_file import read_csv
 from mgu.data.images import read_like
 from mgu.data.mapped import Mapped
-from mgu.data.places import FIRST_ROW, Place, sheet
+from mgu.data.parquet_file import read_parquet
+from mgu.data.places import Place, sheet
 from mgu.data.preprocessing import Preprocessing
 from mgu.data.sources import read
 from mgu.data.splits import cut
@@ -76,18 +77,9 @@ def _said(is_table: bool) -> str:
 
 
 def _rows(path: Path, wanted: Preprocessing) -> Fresh:
-    import pandas as pd
-
     assert wanted.features
     place = sheet(str(path))
-    if path.suffix.lower() == ".csv":
-        frame = read_csv(path)
-    else:
-        try:
-            frame = pd.read_parquet(path).reset_index(drop=True)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read as Parquet: {error}") from None
-        frame.index += FIRST_ROW
+    frame = read_csv(path) if path.suffix.lower() == ".csv" else read_parquet(path)
     x = wanted.features.transform(frame, place)
     column = _label_column([str(column) for column in frame.columns], wanted)
     y = _unknown(len(x), wanted) if column is None else _targets(frame[column], wanted, place)
@@ -135,8 +127,14 @@ def _labels(base: Path, names: list[str], wanted: Preprocessing) -> Target:
     if column is None:
         return _unknown(len(names), wanted)
     check_column(columns, "file_name", "column", place.text)
-    by_file = frame.drop_duplicates("file_name").set_index("file_name")[column]
-    return _targets(by_file.reindex(names), wanted, place)
+    by_file = frame[["file_name", column]].drop_duplicates()
+    twice = by_file["file_name"].duplicated()
+    if twice.any():
+        raise InputError(
+            f"{place.text}: {by_file['file_name'][twice].iloc[0]!r} has another {column} in "
+            f"{place.row(by_file.index[twice][0])} than above it; one is needed: correct or drop a row"
+        )
+    return _targets(by_file.set_index("file_name")[column].reindex(names), wanted, place)
 
 
 def _label_column(columns: list[str], wanted: Preprocessing) -> str | None:
@@ -156,7 +154,7 @@ def _targets(column: "pd.Series[Any]", wanted: Preprocessing, place: Place) -> T
 
 def _class_numbers(values: Iterable[object], wanted: Preprocessing) -> Target:
     """The class of each value, -1 where it is none; all NaN where the model answers with a quantity."""
-    index: Mapping[str, int] = {name: i for i, name in enumerate(wanted.classes)}
+    index: Mapping[str, int] = {as_text(name): i for i, name in enumerate(wanted.classes)}
     y = np.array([-1 if value is None else index.get(as_text(value), -1) for value in values], dtype=np.int64)
     return y if wanted.classes else _unknown(len(y), wanted)
 

@@ -38,9 +38,9 @@ def decode_images(
     resized to it, whatever its proportions: bilinear, over all the pixels that one pixel comes from. Where all of them
     do not fit in memory, the arrays are files ``mapped`` in that folder.
 
-    Raises InputError, naming the file or the row, for an image that cannot be read, lies in none of the ``folders``, or
-    has more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``; without a ``size``, for one that differs in size; and where
-    there is no room for a mapped file.
+    Raises InputError, naming the file or the row, for an image that cannot be read, lies in none of the ``folders``, is
+    a file that is named twice, or has more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``; without a ``size``, for one that
+    differs in size; and where there is no room for a mapped file.
     """
     count = sum(map(len, rows.values()))
 
@@ -58,10 +58,14 @@ def decode_images(
 
     arrays: dict[str, Pixels] = {}
     first: tuple[str, Pixels] | None = None
+    names: set[str] = set()
     for role, samples in sets.items():
         for i, (name, image) in enumerate(_images(samples, column, places[role], rows[role], folders)):
             pixels = _resized(image, size) if size else image
             first = first or (name, pixels)
+            if name in names:
+                raise InputError(f"{name}: the metadata names this image twice; one row an image: drop the other")
+            names.add(name)
             if pixels.shape[1:] != first[1].shape[1:]:
                 raise InputError(
                     f"{name} is {_size(pixels)} (width x height), but {first[0]} is {_size(first[1])}; all images must "

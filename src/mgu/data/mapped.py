@@ -77,7 +77,12 @@ class Mapped:
 
 def fits(size: int) -> bool:
     """Whether images of so many bytes are held in memory."""
-    return bool(size <= SHARE * psutil.virtual_memory().available)
+    return size <= room(SHARE)
+
+
+def room(share: float) -> float:
+    """This share of the memory that is free, in bytes."""
+    return share * float(psutil.virtual_memory().available)
 
 
 def new_images(shape: tuple[int, ...], folder: Path | None) -> "np.memmap[Any, np.dtype[np.uint8]]":

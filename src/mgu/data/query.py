@@ -7,8 +7,8 @@ from numbers import Integral
 from mgu.data.cells import as_text
 from mgu.errors import InputError
 
-#: No image is resized to more positions than this in a direction.
-MAX_SIZE = 100_000
+#: No image is resized to more pixels: as many as Pillow reads.
+MAX_PIXELS = 89_478_485
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,23 @@ def read_keep(keep: Mapping[str, object] | None) -> dict[str, tuple[str, ...]]:
 
 
 def read_size(size: object) -> tuple[int, int] | None:
-    """(height, width). Raises InputError for anything but two whole numbers from 1 on, or None."""
+    """(height, width). Raises InputError for anything but two whole numbers from 1 on, or None, and for more than
+    ``MAX_PIXELS``."""
     if size is None:
         return None
     sides = list(size) if isinstance(size, tuple | list) else []
     if len(sides) != 2 or not all(_is_side(side) for side in sides):
         raise InputError(
-            f"image_size must be (height, width), two whole numbers from 1 to {MAX_SIZE}, or left out; {size!r} was "
-            "given"
+            f"image_size must be (height, width), two whole numbers from 1 on, or left out; {size!r} was given"
         )
-    return int(sides[0]), int(sides[1])
+    height, width = map(int, sides)
+    if height * width > MAX_PIXELS:
+        raise InputError(
+            f"image_size must be (height, width) of at most {MAX_PIXELS:,} pixels in all; {size!r} was given, "
+            f"{height * width:,} pixels: make it smaller"
+        )
+    return height, width
 
 
 def _is_side(value: object) -> bool:
-    return isinstance(value, Integral) and 1 <= int(value) <= MAX_SIZE
+    return isinstance(value, Integral) and int(value) >= 1

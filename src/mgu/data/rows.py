@@ -61,7 +61,7 @@ def read_groups(
 
 def _texts(column: "pd.Series[Any]", names: Sequence[str] | None) -> "pd.Series[Any]":
     def text(value: Any) -> str:
-        return names[int(value)] if names and value >= 0 else as_text(value)  # the Hub's -1 is no class
+        return as_text(names[int(value)] if names and value >= 0 else value)  # the Hub's -1 is no class
 
     return column.map(text, na_action="ignore")
 

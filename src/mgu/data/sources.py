@@ -51,6 +51,10 @@ def _read_folder(path: Path, query: Query) -> Decoded | Table:
     # As ``datasets`` looks for files: links to folders are not followed.
     found = [Path(folder, file) for folder, _, names in os.walk(path) for file in names]
     files = [file for file in found if os.path.isfile(file)]  # no links that lead nowhere
+    for file in files:
+        if not _is_utf8(str(file)):
+            shown = str(file).encode(errors="backslashreplace").decode()
+            raise InputError(f"{shown}: the name of this file is not UTF-8; rename it")
     return _read_files(path, files, query, str(path.resolve()), str(path))
 
 
@@ -67,6 +71,14 @@ def _read_files(
             return decode(sets, source, query, [base.resolve()], mapped)
 
     return cache.cached(cache.key(base, files, query), decode_anew)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_csv(path: Path, query: Query) -> Decoded | Table:

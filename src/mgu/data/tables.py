@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mgu.data.arrays import Floats, Groups, Part, Split, Target
-from mgu.data.cells import MAX_LETTERS, kind
+from mgu.data.cells import MAX_LETTERS, check_spread, kind
 from mgu.data.columns import chosen_columns
 from mgu.data.features import Cells, TableFeatures, read_cells
 from mgu.data.learning import learn_features
@@ -35,10 +37,15 @@ class Table:
     def take(self, parts: Mapping[str, Part]) -> tuple[dict[str, Split], TableFeatures]:
         """The parts as arrays, and the features that were learned from the training part alone.
 
-        Raises InputError for what ``learn_features`` refuses.
+        Raises InputError for what ``learn_features`` refuses, and for numbers that 32 bits do not hold once they are
+        standardised.
         """
         cells = {role: _rows(self.cells[part.split], part) for role, part in parts.items()}
-        features = learn_features(cells["train"], self.kinds, self.places[parts["train"].split])
+        place = self.places[parts["train"].split]
+        features = learn_features(cells["train"], self.kinds, place)
+        for name in (name for name, of_kind in self.kinds.items() if of_kind == "number"):
+            every = np.concatenate([part[name] for part in cells.values()])
+            check_spread(f"column {name!r}", cells["train"][name], every, place.text)
         return {role: self._split(part, features.encode(cells[role])) for role, part in parts.items()}, features
 
     def _split(self, part: Part, x: Floats) -> Split:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgu.data.arrays import Target
-from mgu.data.cells import numbers
+from mgu.data.cells import check_spread, numbers
 from mgu.data.labels import encode_labels
 from mgu.data.places import Place
 from mgu.errors import InputError
@@ -65,7 +65,9 @@ def encode_quantities(columns: Columns, names: Sequence[str] | None, places: Map
 
 
 def check_varied(y: Mapping[str, Target], source: str) -> None:
-    """Raise InputError for a split whose quantities are all equal: R² compares with their variance, which is 0."""
+    """Raise InputError for a split whose quantities are all equal: R² compares with their variance, which is 0. And for
+    quantities that 32 bits do not hold once they are standardised."""
+    check_spread("the target", y["train"], np.concatenate(list(y.values())), source)
     for role, values in y.items():
         if (values == values[0]).all():
             raise InputError(

@@ -57,6 +57,8 @@ def fit(
     Raises InputError for data and options that do not fit, and where ``out`` is there already, before anything is
     trained, and ``mgu.model.NotTrainedError`` where a loss was not finite: nothing is saved then.
     """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed must be a whole number from 0 to 2**32 - 1; {seed!r} was given")
     options = {"patience": PATIENCE, **options}
     sized = options.get("batch_size") is None
     chosen = Options.of({name: value for name, value in options.items() if name != "batch_size" or not sized})

@@ -78,8 +78,9 @@ class Regression:
         return 1 + scored / squares if squares else float(scored == 0)
 
     def answers(self, outputs: Tensor, y: Tensor) -> Errors:
-        errors = (outputs.squeeze(1) - y) * self.std
-        r2 = self.score(self.scored(outputs, y).item(), y)
+        wide = outputs.double()  # in 32 bits the squares of large quantities are infinite
+        errors = (wide.squeeze(1) - y) * self.std
+        r2 = self.score(self.scored(wide, y).item(), y)
         return Errors(r2, errors.abs().mean().item(), errors.square().mean().sqrt().item())
 
 
