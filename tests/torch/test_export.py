@@ -451,6 +451,12 @@ def test_a_file_larger_than_what_it_is_to_hold_is_not_read(file, tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.parametrize("dtype", [[1], None, "int8"])
+def test_a_number_format_that_is_none_is_refused(dtype, tmp_path):
+    with pytest.raises(InputError, match="one of float32, float64, float16, bfloat16 is needed"):
+        load(tampered(saved(tmp_path), lambda content: content.update(dtype=dtype)))
+
+
 def test_weights_that_are_not_finite_are_named(tmp_path):
     folder = saved(tmp_path)
     weights = safetensors.torch.load_file(folder / "model.safetensors")

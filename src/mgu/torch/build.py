@@ -32,7 +32,7 @@ def build(network: Network, weights: Mapping[str, Tensor], input_shape: tuple[in
 def weights_size(network: Network, dtype: str, input_shape: tuple[int, ...]) -> int:
     """How many bytes the weights of a network take in a format of ``DTYPES``, by its name. Raises InputError as
     ``build`` does, and for another name."""
-    if dtype not in DTYPES:
+    if dtype not in tuple(DTYPES):  # it may be of any kind
         raise InputError(f"its weights are {str(dtype)[:40]!r}; one of {', '.join(DTYPES)} is needed")
     return sum(weight.nbytes for weight in _tried(network, DTYPES[dtype], input_shape).state_dict().values())
 
