@@ -55,6 +55,12 @@ def test_a_study_from_start_to_report(comparison, tmp_path):
     assert {"torch", "processor", "cores", "commit"} <= view.environment.keys()
 
 
+def test_a_study_of_more_trials_than_any_is_refused(comparison):
+    assert len(comparison.trials(range(3333))) == 9999
+    with pytest.raises(InputError, match="3 models with 3334 seeds each, or more, are over 10,000 trials"):
+        comparison.trials(range(10**4))
+
+
 def test_settings_hold_what_decides_the_results_and_are_json(comparison):
     settings = comparison.settings()
     assert json.loads(json.dumps(settings)) == settings

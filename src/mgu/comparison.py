@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from mgu.workplaces import Workplace
 HERE = Workplace()
 #: The report of more trials takes longer than a study that is told to stop may.
 MOST_AT_A_STOP = 500
+#: A study has at most so many trials.
+MOST_TRIALS = 10_000
 
 
 @dataclass(frozen=True, repr=False)
@@ -98,8 +101,8 @@ class Comparison:
         """The trials of these seeds, seed by seed, the rivals last; ``only`` keeps the models whose name matches one of
         the patterns.
 
-        Raises InputError where a layout does not fit the data, for an unknown rival, or where a pattern matches no
-        model.
+        Raises InputError where a layout does not fit the data, for an unknown rival, where a pattern matches no model,
+        or for more than ``MOST_TRIALS`` trials.
         """
         self.space.check(self.data.input_shape)
         of_rivals = rival_models(self.rivals, self.space)
@@ -107,7 +110,15 @@ class Comparison:
         every = self.space.models() | {name: architecture for name, (_, architecture) in of_rivals.items()}
         sizes = {name: self._size(architecture) for name, architecture in every.items()}  # all, to check their options
         models = _selected(every, list(only))
-        return [Trial(name, models[name], sizes[name], seed, rivals.get(name, "")) for seed in seeds for name in models]
+        chosen = list(islice(seeds, MOST_TRIALS // len(models) + 1))
+        if len(chosen) * len(models) > MOST_TRIALS:
+            raise InputError(
+                f"{len(models)} models with {len(chosen)} seeds each, or more, are over {MOST_TRIALS:,} trials, the "
+                "most of a study; give fewer --seeds, or some of the models by --only"
+            )
+        return [
+            Trial(name, models[name], sizes[name], seed, rivals.get(name, "")) for seed in chosen for name in models
+        ]
 
     def run(
         self,

@@ -5,6 +5,7 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 
 #: How the name of a file ends that is not yet whole.
 HALF = ".half"
@@ -47,6 +48,15 @@ def _flush_folder(folder: Path) -> None:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+def is_own(path: Path, folder: Path, most: int) -> bool:
+    """Whether a path leads, through links too, to a regular file of at most so many bytes in a folder, which is given
+    without links: what else it leads to may be somebody's secret, a pipe that never ends, or larger than memory.
+    Raises OSError where it leads to nothing, and ValueError or RuntimeError for names and links that no file has."""
+    found = path.resolve(strict=True)
+    known = found.stat()
+    return found.is_relative_to(folder) and S_ISREG(known.st_mode) and known.st_size <= most
 
 
 def sha256(path: Path) -> str:

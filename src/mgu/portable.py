@@ -10,6 +10,7 @@ PyTorch half's ``state_dict``; the Keras half translates its own. All numbers ar
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -23,6 +24,8 @@ from mgu.plain_json import read_finite_json
 from mgu.wiring import Chain
 
 FORMAT = 1
+#: What stands before the tensors has at most so many bytes.
+MOST_HEADER = 64 * 2**20
 _KEY = "mgu"
 _DTYPE = np.dtype(np.float32)
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -66,10 +69,13 @@ def read(path: str | Path, shapes: Mapping[str, Sequence[int]], blocks: Mapping[
     Raises InputError where the file cannot be read, is of another kind or format, has numbers that are not float32, or
     is of another network, naming the first difference.
     """
+    most = 4 * sum(map(prod, shapes.values())) + MOST_HEADER
     try:
+        if (size := Path(path).stat().st_size) > most:
+            raise InputError(f"it has {size:,} bytes, and such a network's file at most {most:,}")
         content = Path(path).read_bytes()
         tensors, header = load(content), _header(content)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, MemoryError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: no weights can be read here: {error}") from None
     found = header.get("format")
     if type(found) is not int or found != FORMAT:  # True is 1

@@ -12,6 +12,8 @@ from mgu.typed import checked
 
 #: No cell of a confusion matrix counts more.
 MOST_SAMPLES = 2**40
+#: No run takes longer, no network has more weights, and no other number is larger.
+MOST_SECONDS, MOST_WEIGHTS, MOST_NUMBER = 1e12, 10**24, 1e100
 
 #: What entries of a result were called at first.
 _RENAMED = {f"{split}_acc": f"{split}_score" for split in ("train", "val", "test")}
@@ -20,6 +22,7 @@ _RENAMED = {f"{split}_acc": f"{split}_score" for split in ("train", "val", "test
 def read_result(table: Mapping[str, Any]) -> Result:
     """A result."""
     table = _of_today(table)
+    _check_numbers(table)
     parts = {name: read(table[name]) for name, read in _PARTS.items() if table.get(name)}
     result = checked(Result(**{**table, "history": tuple(map(read_epoch, table["history"])), **parts}))
     _check_together(result)
@@ -54,6 +57,15 @@ def _answers(table: Mapping[str, Any]) -> Answers | Errors:
     return Answers(**{**table, "confusion": tuple(tuple(row) for row in table["confusion"])})
 
 
+def _check_numbers(value: Any) -> None:
+    """Raise ValueError for a number that is finite, but beyond ``MOST_NUMBER``, wherever it stands."""
+    if isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            _check_numbers(inner)
+    elif isinstance(value, int | float) and MOST_NUMBER < abs(value) < math.inf:
+        raise ValueError(f"{str(value)[:40]} is beyond {MOST_NUMBER:g}")
+
+
 def _check_together(result: Result) -> None:
     """What reports take for granted."""
     seconds = (result.tts_s, result.train_s, result.compile_s, *(epoch.elapsed_s for epoch in result.history))
@@ -64,9 +76,10 @@ def _check_together(result: Result) -> None:
         and None in (result.train_score, result.val_score, result.best_epoch),
         "its best epoch is not in its history": bool(result.history)
         and result.best_epoch not in (None, *range(1, 1 + len(result.history))),
-        "its time is none": not all(0 <= s < math.inf for s in seconds),
+        "its time is none": not all(0 <= s <= MOST_SECONDS for s in seconds),
         "a latency of its hardening is none": hard is not None
-        and not all(0 < s < math.inf for s in (hard.soft_latency_s, hard.latency_s, hard.result.tts_s)),
+        and not all(0 < s <= MOST_SECONDS for s in (hard.soft_latency_s, hard.latency_s, hard.result.tts_s)),
+        "its plain network has no size": hard is not None and not 0 <= hard.model_size <= MOST_WEIGHTS,
         "it was hardened after no epoch": hard is not None and not 1 <= hard.after_epoch <= len(hard.result.history),
         "its confusion is no square of counts": not all(map(_counts_samples, confusions)),
     }

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -23,8 +23,8 @@ def checked(found: T) -> T:
 
 @cache
 def _hints(kind: Any) -> Mapping[str, Any]:
-    fields = kind.__dataclass_fields__
-    return {name: hint for name, hint in get_type_hints(kind).items() if name in fields}
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def check(value: Any, annotation: Any, name: str) -> None:

@@ -7,10 +7,15 @@ import os
 import pickle
 import shutil
 
+import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
+from mgu.data.fresh import read_fresh
 from mgu.errors import InputError
-from mgu.model import read_model
+from mgu.model import predictions, read_model
+from mgu.model.deciding import explained_on
 
 
 @pytest.fixture
@@ -39,6 +44,9 @@ def set_at(*path, to):
 PREPROCESSING = {
     "mean of another length": set_at("mean", to=[0.0]),
     "mean that is not finite": lambda known: known["mean"].__setitem__(0, float("nan")),
+    "mean that is text": lambda known: known["mean"].__setitem__(0, "0.5"),
+    "mean of the target that is true": set_at("target_mean", to=True),
+    "a median that is text": lambda known: known["features"]["columns"][0].__setitem__("median", "3"),
     "deviation of 0": lambda known: known["std"].__setitem__(0, 0.0),
     "deviation beyond 32 bits": lambda known: known["std"].__setitem__(0, 1e300),
     "other input shape": set_at("input_shape", to=[3]),
@@ -123,6 +131,42 @@ def test_what_was_changed_or_is_a_pickle_is_refused(name, folder):
         (folder / name).write_bytes(bad)
         with pytest.raises(InputError):
             read_model(folder).soft()
+
+
+def test_weights_of_the_soft_network_that_are_not_finite_are_named(folder):
+    path = folder / "weights.safetensors"
+    with safe_open(path, "np") as file:
+        header = file.metadata()
+    weights = load_file(path)
+    weights["readout.bias"][0] = np.inf
+    save_file(weights, path, header)
+    resealed(folder, set_at("card", "soft", "sha256", to=hashlib.sha256(path.read_bytes()).hexdigest()))
+    with pytest.raises(InputError, match=r"readout\.bias has numbers that are not finite"):
+        read_model(folder).soft()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "weights.safetensors"])
+def test_weights_that_take_more_bytes_than_the_network_are_not_read(name, folder):
+    os.truncate(folder / name, 2**40)
+    with pytest.raises(InputError, match="1,099,511,627,776 bytes"):
+        read_model(folder).soft()
+
+
+def test_batches_are_as_large_as_memory_lets_them_be(models, data, monkeypatch):
+    model = read_model(models["stripes"][0])
+    fresh = read_fresh(str(data["stripes"]), model.preprocessing)
+    whole, taken = predictions(model, fresh).outputs, []
+    model.network.register_forward_pre_hook(lambda _, args: taken.append((args[0].device.type, len(args[0]))))
+    monkeypatch.setattr("mgu.torch.trying.MOST_NUMBERS", 12 * np.prod(model.preprocessing.input_shape))
+    again = predictions(model, fresh).outputs
+    sizes = [count for device, count in taken if device == "cpu"]
+    assert (sum(sizes), max(sizes) <= 12) == (40, True)
+    np.testing.assert_allclose(again, whole, atol=1e-5)
+    monkeypatch.setattr("mgu.torch.trying.MOST_NUMBERS", 100)
+    with pytest.raises(InputError, match=r"the network does not run: .* more numbers than any network's"):
+        predictions(model, fresh)
+    with pytest.raises(InputError, match=r"the network with gates does not run: .* more than any network's"):
+        explained_on(model, fresh)
 
 
 def test_code_in_the_folder_is_not_run(folder, run, data, tmp_path):

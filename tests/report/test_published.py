@@ -1,5 +1,7 @@
 """Published figures stand beside the study's own where names match, and nothing is shown without them."""
 
+import os
+
 import pytest
 
 from mgu.errors import InputError
@@ -39,6 +41,25 @@ def test_no_file_no_figures(tmp_path):
 def test_a_file_that_cannot_be_used_is_refused(publish, text, said):
     with pytest.raises(InputError, match=said):
         read_published(publish(text), ACCURACY)
+
+
+def test_a_link_out_a_pipe_and_what_is_larger_than_any_are_not_read(tmp_path):
+    (tmp_path / "secret").write_text("a secret")
+    (tmp_path / "study").mkdir()
+    path = tmp_path / "study" / "published.csv"
+    for make in (lambda: path.symlink_to(tmp_path / "secret"), lambda: os.mkfifo(path), huge(path)):
+        make()
+        with pytest.raises(InputError, match="it is no file of its own in the folder, or larger than"):
+            read_published(path.parent, ACCURACY)
+        path.unlink()
+
+
+def huge(path):
+    def make():
+        path.touch()
+        os.truncate(path, 2**40)
+
+    return make
 
 
 def test_both_pages_show_them_where_names_match(publish, whole_study):

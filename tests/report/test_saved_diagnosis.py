@@ -157,6 +157,24 @@ def test_pipes_are_not_waited_for(study, saved):
     assert read_diagnosis(saved, study.records[2]) is None
 
 
+def test_what_is_larger_than_any_is_not_read(study, saved):
+    folder = folder_of(study, saved)
+    for path in folder.iterdir():
+        os.truncate(path, 2**40)
+    assert read_diagnosis(saved, study.records[2]) is None
+
+
+def test_a_picture_whose_opening_never_ends_is_none(study, saved):
+    folder = folder_of(study, saved)
+    (folder / "architecture.svg").write_text("<svg " + 'viewBox="0 0 1 1 ' * 20_000)
+    (folder / "gates-means.svg").write_text("<svg" + ' viewBox="0 0 1 1 aria-label=' * 20_000 + ">")
+    found = read_diagnosis(saved, study.records[2])
+    assert [picture.path.rsplit("/", 1)[1] for picture in found.pictures] == [
+        "gates-effects.svg",
+        "gates-histograms.svg",
+    ]
+
+
 def test_hostile_files_are_data(study, saved):
     attack = "<script>alert(1)</script>"
     label = "x&quot; onerror=&quot;alert(1)&lt;b&gt;](javascript:alert(1))"

@@ -21,6 +21,8 @@ from mgu.report.tables import summarise
         (2_410_000, "2.41 M"),
         (182_930_000, "182.93 M"),
         (1_500_000_000, "1.5 G"),
+        (9_000_000_000_000, "9 T"),
+        (2 * 10**17, "200000 T"),
     ],
 )
 def test_size(weights, text):

@@ -99,6 +99,14 @@ WRONG = {
     "a layout of a million layers": at(*FIRST, "trial", "architecture", "layout", "nr_layers", to=10**6),
     "a cell of another kind": at(*FIRST, "trial", "architecture", "cell", "residual", to="yes"),
     "a size that no float holds": at(*FIRST, "trial", "model_size", to=10**400),
+    "a size of more weights than any": at(*FIRST, "trial", "model_size", to=10**300),
+    "a norm that is none": at(*FIRST, "trial", "architecture", "cell", "norm", to="\ud800"),
+    "a time longer than any": at(*RESULT, "tts_s", to=1e300),
+    "lost time longer than any": at(*FIRST, "lost_s", to=1e300),
+    "a loss larger than any": at(*RESULT, "history", 0, "train_loss", to=1e300),
+    "energy larger than any": at(*RESULT, "usage", "energy", 0, "kwh", to=1e300),
+    "operations more than any": at(*RESULT, "run_flops", "every", to=10**300),
+    "a plain network of more weights than any": at("trials", 1, "result", "hardening", "model_size", to=10**30),
     "a score that is a word": at(*RESULT, "val_score", to="0.9"),
     "no score": at(*RESULT, "val_score", to=None),
     "a best epoch that is none": at(*RESULT, "best_epoch", to=9),
@@ -152,6 +160,10 @@ TRAPS = {
     "a virtual table by the name of one": "DROP TABLE trials; CREATE VIRTUAL TABLE trials USING fts5vocab(study, row)",
     "another table": "CREATE TABLE other (a)",
     "an index with code": "CREATE INDEX i ON trials (lower(trial))",
+    "a column that is worked out": "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, "
+    "'result TEXT', 'result TEXT GENERATED ALWAYS AS (instr(zeroblob(9), 1)) VIRTUAL')",
+    "a check": "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'result TEXT', "
+    "'result TEXT CHECK (instr(zeroblob(9), 1) = 0)')",
 }
 
 

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections import OrderedDict
@@ -200,7 +201,7 @@ def test_missing_and_truncated_files_are_named(file, tmp_path):
         with pytest.raises(InputError, match=file):
             load(folder)
     (folder / file).unlink()
-    with pytest.raises(InputError, match=f"{file} cannot be read"):
+    with pytest.raises(InputError, match=f"{file} is missing"):
         load(folder)
 
 
@@ -430,3 +431,37 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file; give a folder"):
         saved(tmp_path / "file")
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "model.json"])
+def test_a_link_out_of_the_folder_or_a_pipe_is_not_read(file, tmp_path):
+    folder = saved(tmp_path / "saved")
+    (folder / file).rename(tmp_path / file)
+    for make in (lambda path: path.symlink_to(tmp_path / file), os.mkfifo):
+        make(folder / file)
+        with pytest.raises(InputError, match="is no file of its own in the folder"):
+            load(folder)
+        (folder / file).unlink()
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "model.json"])
+def test_a_file_larger_than_what_it_is_to_hold_is_not_read(file, tmp_path):
+    os.truncate(saved(tmp_path) / file, 2**40)
+    with pytest.raises(InputError, match=f"{file} has 1,099,511,627,776 bytes; a model's has at most"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [[1], None, "int8"])
+def test_a_number_format_that_is_none_is_refused(dtype, tmp_path):
+    with pytest.raises(InputError, match="one of float32, float64, float16, bfloat16 is needed"):
+        load(tampered(saved(tmp_path), lambda content: content.update(dtype=dtype)))
+
+
+def test_weights_that_are_not_finite_are_named(tmp_path):
+    folder = saved(tmp_path)
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    weights["layer_4.bias"][1] = torch.nan
+    data = safetensors.torch.save(weights)
+    (folder / "model.safetensors").write_bytes(data)
+    with pytest.raises(InputError, match=r"layer_4\.bias has numbers that are not finite"):
+        load(tampered(folder, lambda content: content.update(sha256=hashlib.sha256(data).hexdigest())))

@@ -173,3 +173,8 @@ def test_networks_over_0_to_3_position_axes(shape, cell):
 def test_more_axes_than_there_are_convolutions():
     with pytest.raises(InputError, match="4 position axes; 0 to 3 are allowed"):
         build_network(Architecture(Layout(1, 0, 1, 1, 1)), (1, 3, 3, 3, 3), 2)
+
+
+def test_a_network_larger_than_any_has_no_size():
+    with pytest.raises(InputError, match="is no network that torch can hold"):
+        model_size(Architecture(Layout(1, 0, 1, 1, 1)), (10**6,) * 4, 3)

@@ -35,6 +35,20 @@ HUGE = {
         [Step("v0", "function", "torch.cat", ((X, X), 1))]
         + [Step(f"v{i}", "function", "torch.cat", ((Value(f"v{i - 1}"),) * 9, 1)) for i in range(1, 20)],
     ),
+    "lengths that only two samples leave small": (
+        {},
+        [
+            Step("s", "method", "size", (X, 0)),
+            Step("m", "operator", "sub", (Value("s"), 2)),
+            *doubled("operator", "mul", (Value("m"), 5), 60),
+        ],
+    ),
+    "values that are held together": (
+        {"pool": Layer("AdaptiveAvgPool1d", {"output_size": 2**26})},
+        [Step(f"v{i}", "layer", "pool", (X,)) for i in range(3)]
+        + [Step("sum", "operator", "add", (Value("v0"), Value("v1")))]
+        + [Step("all", "operator", "add", (Value("sum"), Value("v2")))],
+    ),
     "lengths that no memory has": ({}, [Step("v0", "operator", "mul", (2**62, 2**62))]),
 }
 
@@ -43,6 +57,8 @@ HUGE = {
 def test_what_is_huge_is_found_without_memory(case):
     layers, steps = HUGE[case]
     network = Network(layers, tuple(steps), INPUT).checked()
+    with pytest.raises(InputError, match="the network does not run"):
+        build(network, {}, (3, 8))  # torch has imported what it needs
     tracemalloc.start()
     try:
         with pytest.raises(InputError, match="the network does not run"):
@@ -56,3 +72,44 @@ def test_what_is_not_huge_is_built():
     steps = (Step("s", "method", "size", (X, 0)), Step("v", "method", "view", (X, Value("s"), -1)))
     built = build(Network({}, steps, "v"), {}, (3, 8))
     assert torch.equal(built(torch.ones(4, 3, 8)), torch.ones(4, 24))
+
+
+def convolution(**settings):
+    window = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": False}
+    return {"in_channels": 3, "out_channels": 3, **window, "padding_mode": "replicate"} | settings
+
+
+WINDOWS = {
+    "padding": Layer("Conv1d", convolution(padding=10**10)),
+    "kernel_size": Layer(
+        "MaxPool1d", {"kernel_size": 10**12, "stride": 1, "padding": 0, "dilation": 1, "ceil_mode": True}
+    ),
+}
+
+
+@pytest.mark.parametrize("setting", WINDOWS)
+def test_a_window_larger_than_any_is_refused(setting):
+    network = Network({"a": WINDOWS[setting]}, (Step("v", "layer", "a", (X,)),), "v")
+    with pytest.raises(InputError, match=f"its {setting} is 10000000000.*; at most 65,536 is allowed"):
+        network.checked()
+
+
+def test_what_a_layer_pads_is_counted_too():
+    layer = Layer("Conv2d", convolution(padding=2**16, stride=2**16))
+    network = Network({"a": layer}, (Step("v", "layer", "a", (X,)),), "v").checked()
+    with pytest.raises(InputError, match="the network does not run: a value has"):
+        build(network, {"a.weight": torch.ones(3, 3, 1, 1)}, (3, 8, 8))
+
+
+@pytest.mark.parametrize("dimensions", [(), (0,)])
+def test_a_network_gives_a_tensor(dimensions):
+    with pytest.raises(InputError, match="one tensor is needed"):
+        build(Network({}, (Step("s", "method", "size", (X, *dimensions)),), "s"), {}, (3, 8))
+
+
+def test_what_does_not_fit_is_said_in_one_line():
+    layer = Layer("Linear", {"in_features": 5, "out_features": 2, "bias": False})
+    network = Network({"a": layer}, (Step("v", "layer", "a", (X,)),), "v")
+    with pytest.raises(InputError, match="the network does not run: a and b must have") as refused:
+        build(network, {"a.weight": torch.ones(2, 5)}, (3, 8))
+    assert "\n" not in str(refused.value)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mgu.data.cells import READERS
 from mgu.data.places import Place
 from mgu.errors import InputError
+from mgu.typed import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,8 +78,8 @@ Column = NumberColumn | CategoryColumn
 
 #: By the kind that JSON names, what a column is made from.
 COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], Column]] = {
-    "number": lambda c: NumberColumn(c["name"], float(c["median"]), bool(c["indicator"]), float(c.get("offset", 0.0))),
-    "category": lambda c: CategoryColumn(c["name"], tuple(c["categories"]), tuple(c["rare"]), bool(c["missing"])),
+    "number": lambda c: NumberColumn(c["name"], c["median"], c["indicator"], c.get("offset", 0.0)),
+    "category": lambda c: CategoryColumn(c["name"], tuple(c["categories"]), tuple(c["rare"]), c["missing"]),
 }
 
 
@@ -117,7 +118,7 @@ class TableFeatures:
     def from_json(cls, data: Mapping[str, Any]) -> "TableFeatures":
         """What ``to_json`` gave. Raises InputError where it is something else."""
         try:
-            return cls(tuple(COLUMNS[entry["kind"]](entry) for entry in data["columns"]))
+            return cls(tuple(checked(COLUMNS[entry["kind"]](entry)) for entry in data["columns"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"these are no features of a table ({type(error).__name__}: {error}); give what to_json returned"

@@ -12,6 +12,7 @@ from mgu.data.arrays import DataSet, Floats
 from mgu.data.features import CategoryColumn, NumberColumn, TableFeatures
 from mgu.data.query import Query, read_keep, read_size
 from mgu.errors import InputError
+from mgu.typed import check
 
 #: No sample holds more numbers: what a model's folder says must not take all memory.
 MOST_NUMBERS = 2**28
@@ -57,9 +58,11 @@ class Preprocessing:
     def from_json(cls, data: Mapping[str, Any]) -> "Preprocessing":
         """What ``to_json`` gave. Raises InputError for anything else, and for parts that do not fit one another."""
         try:
+            for name, kind in _KINDS.items():
+                check(data[name], kind, name)
             features = TableFeatures.from_json(data["features"]) if data["features"] is not None else None
             found = cls(
-                tuple(int(n) for n in data["input_shape"]),
+                tuple(data["input_shape"]),
                 _floats(data["mean"]),
                 _floats(data["std"]),
                 tuple(data["classes"]),
@@ -89,6 +92,17 @@ class Preprocessing:
         if wrong:
             raise InputError(f"{', '.join(wrong)} of its preprocessing cannot be, or does not fit the rest")
         return self
+
+
+#: Of what kind the entries are that are no tables.
+_KINDS: Mapping[str, Any] = {
+    "input_shape": list[int],
+    "mean": list[float],
+    "std": list[float],
+    "classes": list[str],
+    "target_mean": float,
+    "target_std": float,
+}
 
 
 def _fits(features: TableFeatures, shape: tuple[int, ...]) -> bool:

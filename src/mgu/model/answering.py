@@ -13,7 +13,8 @@ from mgu.data.mapped import Mapped
 from mgu.data.preprocessing import Preprocessing
 from mgu.errors import InputError
 from mgu.history import Answers, Errors
-from mgu.model.folder import Model
+from mgu.model.folder import Model, check_answers, most_samples, without_numbers
+from mgu.torch.build import attempt
 from mgu.training.samples import EVALUATION_BATCH, Samples, standardised
 
 #: The name of the column of a quantity.
@@ -65,10 +66,18 @@ def predictions(model: Model, fresh: Fresh) -> Predictions:
 
 
 def answered(model: Model, network: nn.Module, x: NDArray[Any] | Mapped) -> Tensor:
-    """A network's outputs for samples that are made into what it takes, in batches: (samples, outputs) float32."""
-    parts = (x[start : start + EVALUATION_BATCH] for start in range(0, len(x), EVALUATION_BATCH))
-    with torch.no_grad():
-        return torch.cat([network(made(model, part)) for part in parts])
+    """A network's outputs for samples that are made into what it takes, in batches: (samples, outputs) float32.
+
+    A batch is smaller than ``EVALUATION_BATCH`` where the values of the network for so many samples are larger than any
+    network's. Raises InputError where those of a single sample are, and for whatever torch raises.
+    """
+    tried = without_numbers(network)
+    size = most_samples(lambda samples: check_answers(model, tried, samples), min(len(x), EVALUATION_BATCH))
+    if rest := len(x) % size:
+        check_answers(model, tried, rest)
+    parts = (x[start : start + size] for start in range(0, len(x), size))
+    what = f"{model.folder}: the network does not run"
+    return torch.cat([attempt(what, network, made(model, part)) for part in parts])
 
 
 def known_answers(model: Model, found: Predictions) -> Answers | Errors | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from mgu.data.fresh import Fresh
@@ -13,23 +14,26 @@ from mgu.files import write_whole
 from mgu.hardening import Hardened
 from mgu.model.answering import answered, labelled_samples, made, targets
 from mgu.model.card import architecture_card, metrics_card
-from mgu.model.folder import SOFT_WEIGHTS, Model, write_folder
+from mgu.model.folder import SOFT_WEIGHTS, Model, most_samples, without_numbers, write_folder
 from mgu.saving import EXPLAINED_ON, write_diagnosis
 from mgu.torch import export
-from mgu.torch.explain import explain
+from mgu.torch.build import attempt
+from mgu.torch.explain import explain, gate_count
 from mgu.torch.harden import harden
 from mgu.torch.network import count_weights
+from mgu.torch.trying import Watching, check_count
 from mgu.training.hardening import DECIDED_ON
-from mgu.training.samples import EVALUATION_BATCH
 
 
 def explained_on(model: Model, fresh: Fresh) -> Diagnosis:
     """What the gates do on at most 100 samples of the data, evenly spaced: where there are labelled ones on those, with
-    the effect of each gate on the loss."""
+    the effect of each gate on the loss. They are fewer where the values of so many are larger than any network's."""
+    soft = model.soft()
+    most = _most_samples(model, soft, EXPLAINED_ON)
     if len(fresh.known):
-        samples = labelled_samples(model, fresh).spread(EXPLAINED_ON)
-        return explain(model.soft(), samples.batches(), model.task.loss)
-    return explain(model.soft(), [made(model, fresh.x[:: -(-len(fresh.x) // EXPLAINED_ON)])])
+        samples = labelled_samples(model, fresh).spread(most)
+        return explain(soft, samples.batches(), model.task.loss)
+    return explain(soft, [made(model, fresh.x[:: -(-len(fresh.x) // most)])])
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,20 @@ class Redecided:
 
 def decided_on(model: Model, fresh: Fresh) -> Redecided:
     """Decide the gates of a model's soft network by at most 256 labelled samples of the data, evenly spaced. Raises
-    InputError where none is labelled."""
-    samples = labelled_samples(model, fresh).spread(DECIDED_ON)
-    return Redecided(model, fresh, harden(model.soft(), list(samples.batches(EVALUATION_BATCH)), model.task.loss))
+    InputError where none is labelled. They are fewer where the values of so many are larger than any network's."""
+    soft = model.soft()
+    samples = labelled_samples(model, fresh).spread(_most_samples(model, soft, DECIDED_ON))
+    return Redecided(model, fresh, harden(soft, list(samples.batches()), model.task.loss))
+
+
+def _most_samples(model: Model, soft: nn.Module, most: int) -> int:
+    """How many samples the network with gates takes at once, at most ``most``. Raises InputError where the values of a
+    single one are larger than any network's."""
+    network = without_numbers(soft)
+
+    def check(samples: int) -> None:
+        x = torch.empty(samples, *model.preprocessing.input_shape, device="meta")
+        with torch.no_grad(), Watching():
+            check_count(attempt(f"{model.folder}: the network with gates does not run", gate_count, network, x))
+
+    return most_samples(check, most)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mgu.data.preprocessing import Preprocessing
 from mgu.errors import InputError
@@ -24,7 +24,8 @@ from mgu.model.soft import build_soft
 from mgu.torch import export
 from mgu.torch.build import attempt
 from mgu.torch.network import count_weights
-from mgu.torch.reading import MOST_DESCRIBED, inside
+from mgu.torch.reading import check_finite, inside
+from mgu.torch.trying import tried
 from mgu.torch.weights import load_weights
 from mgu.training.tasks import Classification, Regression
 
@@ -71,13 +72,14 @@ class Model:
         path = inside(self.folder, SOFT_WEIGHTS)
         try:
             described = self.card["soft"]
+            shape, outputs = self.preprocessing.input_shape, self.task.outputs
+            network = build_soft(described, shape, outputs, path.stat().st_size)  # which says what is too much to read
             if sha256(path) != described["sha256"]:
                 raise InputError(f"{path} is not as it was written: its SHA-256 is not that in {export.DESCRIPTION}")
-            shape, outputs = self.preprocessing.input_shape, self.task.outputs
-            network = build_soft(described, shape, outputs, path.stat().st_size)
         except (KeyError, TypeError) as error:
             raise InputError(f"{self.folder}: its card describes no network with gates: {error}") from None
         load_weights(network, path)
+        check_finite(network.state_dict(), path)
         return network.eval().to(self.device)
 
 
@@ -90,10 +92,7 @@ def read_model(folder: str | Path, device: str = "cpu") -> Model:
     folder, place = Path(os.path.expanduser(folder)), torch.device(device)
     if not folder.is_dir():
         raise InputError(f"there is no model folder {str(folder)!r}; mgu fit writes one")
-    for name in (export.WEIGHTS, export.DESCRIPTION):
-        inside(folder, name)
-    if (folder / export.DESCRIPTION).stat().st_size > MOST_DESCRIBED:
-        raise InputError(f"{folder / export.DESCRIPTION} is larger than {MOST_DESCRIBED} bytes; it is no model's card")
+    inside(folder, export.WEIGHTS)
     saved = export.read_card(folder)
     if not isinstance(saved.card, dict) or "preprocessing" not in saved.card:
         raise InputError(f"{folder} holds a network, but not what its data must be made into; mgu fit writes both")
@@ -104,18 +103,35 @@ def read_model(folder: str | Path, device: str = "cpu") -> Model:
     if saved.input_shape != preprocessing.input_shape:
         raise InputError(f"{folder}: its network takes {saved.input_shape}, its data is {preprocessing.input_shape}")
     model = Model(folder, export.load(folder).to(place), saved.card, preprocessing, place)
-    given = _answer_shape(model)
-    if given != (1, model.task.outputs):
-        raise InputError(f"{folder}: its network gives {given[1:]}, its card needs {model.task.outputs} outputs")
+    check_answers(model, without_numbers(model.network), 1)
     return model
 
 
-def _answer_shape(model: Model) -> tuple[int, ...]:
-    """The shape that the plain network gives for one sample, without memory for either."""
-    sample = torch.empty(1, *model.preprocessing.input_shape, device="meta")
-    network = copy.deepcopy(model.network).to("meta")
-    answer: Tensor = attempt(f"{model.folder}: the network does not run", network, sample)
-    return tuple(answer.shape)
+def without_numbers(network: nn.Module) -> nn.Module:
+    """A copy of a network on device "meta"."""
+    return copy.deepcopy(network).to("meta")
+
+
+def check_answers(model: Model, network: nn.Module, samples: int) -> None:
+    """Raise InputError where a network ``without_numbers`` does not give the outputs that the card needs for so many
+    samples, or has larger values on the way to them than any network."""
+    x = torch.empty(samples, *model.preprocessing.input_shape, device="meta")
+    given = tuple(attempt(f"{model.folder}: the network does not run", tried, network, x).shape)
+    if given != (samples, model.task.outputs):
+        raise InputError(f"{model.folder}: its network gives {given[1:]}, its card needs {model.task.outputs} outputs")
+
+
+def most_samples(check: Callable[[int], None], most: int) -> int:
+    """How many samples are taken at once: ``most``, halved until ``check`` of that many raises no InputError. Raises
+    that of a single sample."""
+    while True:
+        try:
+            check(most)
+            return most
+        except InputError:
+            if most == 1:
+                raise
+            most //= 2
 
 
 def check_free(folder: Path) -> None:

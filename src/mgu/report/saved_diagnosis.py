@@ -12,6 +12,7 @@ from html import unescape
 from pathlib import Path, PurePath
 
 from mgu.diagnosis import Alarm
+from mgu.files import is_own
 from mgu.plain_json import read_json
 from mgu.study.runner import trial_folder
 from mgu.study.trial import Record
@@ -24,7 +25,10 @@ CAPTIONS: Mapping[str, str] = {
     "gates-epochs": "The mean of each gate after each epoch of training.",
     "gates-histograms": "The values of each gate over the samples, from 0 to 1, and their mean.",
 }
-_OPENING = re.compile(r'<svg [^>]*viewBox="0 0 (\d{1,5})(?:\.\d+)? (\d{1,5})[^>]* aria-label="([^"]*)"')
+#: No file of a diagnosis has more bytes, and no opening tag of a picture.
+MOST_BYTES, MOST_OPENING = 32 * 2**20, 2**16
+_SIZE = re.compile(r' viewBox="0 0 (\d{1,5})(?:\.\d{1,20})? (\d{1,5})')
+_LABEL = re.compile(r' aria-label="([^"]*)"')
 _PIXELS_PER_POINT = 4 / 3
 
 
@@ -83,13 +87,14 @@ def _captions(record: Record) -> dict[str, str]:
 
 def _picture(study: Path, path: PurePath, caption: str) -> Picture | None:
     """None for what is not as ``figure_svg`` writes it."""
-    content = _content(study, path)
-    opening = _OPENING.match(content.decode("utf-8", "replace")) if content else None
-    if not content or not opening:
+    content = _content(study, path) or b""
+    opening, end, _ = content[:MOST_OPENING].decode("utf-8", "replace").partition(">")
+    size, label = _SIZE.search(opening), _LABEL.search(opening)
+    if not opening.startswith("<svg ") or not end or not size or not label:
         return None
-    width, height = (round(int(points) * _PIXELS_PER_POINT) for points in opening.groups()[:2])
+    width, height = (round(int(points) * _PIXELS_PER_POINT) for points in size.groups())
     uri = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
-    return Picture(caption, unescape(opening[3]), path.as_posix(), width, height, uri)
+    return Picture(caption, unescape(label[1]), path.as_posix(), width, height, uri)
 
 
 def _alarms(study: Path, path: PurePath) -> tuple[Alarm, ...] | None:
@@ -101,10 +106,8 @@ def _alarms(study: Path, path: PurePath) -> tuple[Alarm, ...] | None:
 
 
 def _content(study: Path, path: PurePath) -> bytes | None:
-    """What a file of a trial holds; None where it cannot be read, or lies outside the trials' folders."""
+    """What a file of a trial holds; None where it cannot be read, is too large, or lies outside the trials' folders."""
     try:
-        found = (study / path).resolve(strict=True)
-        is_own = found.is_relative_to(study.resolve() / "trials") and found.is_file()  # a pipe would never end
-        return found.read_bytes() if is_own else None
+        return (study / path).read_bytes() if is_own(study / path, study.resolve() / "trials", MOST_BYTES) else None
     except (OSError, ValueError, RuntimeError):  # the last is a loop of links
         return None

@@ -96,10 +96,12 @@ def method(score: Score) -> tuple[str, ...]:
 
 
 def size(weights: int) -> str:
-    """A number of weights as the published tables have it: 640, 98.92 K, 2.41 M; - where it is not known (0)."""
+    """A number of weights as the published tables have it: 640, 98.92 K, 2.41 M, from a thousand G on in T; - where it
+    is not known (0)."""
     if not weights:
         return "-"
-    scale, unit = next((s, u) for s, u in ((1, ""), (1e3, " K"), (1e6, " M"), (1e9, " G")) if weights < 999.995 * s)
+    units = ((1, ""), (1e3, " K"), (1e6, " M"), (1e9, " G"))
+    scale, unit = next(((s, u) for s, u in units if weights < 999.995 * s), (1e12, " T"))
     return f"{weights / scale:.2f}".rstrip("0").rstrip(".") + unit
 
 

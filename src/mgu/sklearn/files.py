@@ -18,8 +18,8 @@ from mgu.sklearn.tables import Scaling
 from mgu.torch import load as load_network
 from mgu.torch import load_weights, read_card, save_weights
 from mgu.torch import save as save_network
-from mgu.torch.export import DESCRIPTION, WEIGHTS, Card
-from mgu.torch.reading import MOST_DESCRIBED, check_fits, inside
+from mgu.torch.export import WEIGHTS, Card
+from mgu.torch.reading import check_finite, check_fits, inside
 
 #: The weights of the network with gates, beside the files of the plain one.
 SOFT = "soft.safetensors"
@@ -45,10 +45,8 @@ def write_estimator(estimator: BaseMGU, folder: str | Path) -> Path:
 def read_estimator(kind: Callable[..., BaseMGU], name: str, folder: str | Path) -> BaseMGU:
     """An estimator as it was written, of that kind and name; see ``BaseMGU.load``."""
     folder = Path(folder)
-    for file in (WEIGHTS, DESCRIPTION, SOFT):
+    for file in (WEIGHTS, SOFT):
         inside(folder, file)
-    if (folder / DESCRIPTION).stat().st_size > MOST_DESCRIBED:
-        raise InputError(f"{folder / DESCRIPTION} is larger than {MOST_DESCRIBED} bytes; it is no estimator's card")
     saved = read_card(folder)
     found = saved.card.get("estimator") if isinstance(saved.card, dict) else None
     if found != name:
@@ -59,6 +57,7 @@ def read_estimator(kind: Callable[..., BaseMGU], name: str, folder: str | Path) 
     except Exception as error:  # whatever numpy and torch make of what no estimator wrote
         raise InputError(f"{folder} is not what {name}.save writes: {type(error).__name__} {error}") from error
     load_weights(soft, folder / SOFT)
+    check_finite(soft.state_dict(), folder / SOFT)
     estimator.network_, estimator.soft_network_ = load_network(folder), soft.double().eval()
     return estimator
 

@@ -4,6 +4,7 @@ A space is a TOML file; the bundled ones lie beside this module and are written 
 """
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib import resources
@@ -16,6 +17,10 @@ from mgu.wiring import CELL_NORMS
 
 #: No count in a space (filters, kernel, classes, positions) may be larger.
 MAX_COUNT = 1_000_000
+#: A prefix begins the names of folders: it has at most so many bytes in UTF-8.
+MAX_PREFIX = 60
+#: A space has at most so many models.
+MAX_MODELS = 10_000
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,9 @@ def parse_space(text: str, source: str) -> SearchSpace:
     try:
         table = tomllib.loads(text)
         _check_keys(table)
-        return SearchSpace(**{key: _READERS[key](key, value) for key, value in table.items()})
+        space = SearchSpace(**{key: _READERS[key](key, value) for key, value in table.items()})
+        _check_models(space)
+        return space
     except InputError as error:
         raise InputError(f"space {source}: {error}") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, and lists in lists in lists
@@ -179,15 +186,26 @@ def _cells(key: str, value: Any) -> tuple[Cell, ...]:
 
 
 def _distinct(key: str, entries: list[Any]) -> tuple[Any, ...]:
-    twice = [str(entry) for entry in entries if entries.count(entry) > 1]
-    if twice:
-        raise InputError(f"{key} has {twice[0]} more than once; name each once")
+    twice = next((entry for entry, count in Counter(entries).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"{key} has {twice} more than once; name each once")
     return tuple(entries)
+
+
+def _check_models(space: SearchSpace) -> None:
+    count = len(space.layouts) * len(space.cells) + len(space.mgu_layouts)
+    if count > MAX_MODELS:
+        raise InputError(
+            f"{len(space.layouts)} layouts with {len(space.cells)} cells each and {len(space.mgu_layouts)} mgu_layouts "
+            f"are {count} models; at most {MAX_MODELS} are allowed: make it several spaces"
+        )
 
 
 def _prefix(key: str, value: Any) -> str:
     if "MGU" in _text(key, value).upper():
         raise InputError(f"{key} must not contain MGU, which marks the MGU networks; {value!r} was given")
+    if (size := len(value.encode())) > MAX_PREFIX:
+        raise InputError(f"{key} must have at most {MAX_PREFIX} bytes in UTF-8; {value[:20]!r}... of {size} was given")
     return str(value)
 
 

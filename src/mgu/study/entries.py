@@ -1,6 +1,5 @@
 """What a row of the ledger says: a trial and its result."""
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 from mgu.errors import InputError
 from mgu.layouts import Layout
 from mgu.plain_json import read_json
-from mgu.recorded import read_result
+from mgu.recorded import MOST_SECONDS, MOST_WEIGHTS, read_result
 from mgu.spaces import Architecture, Cell
 from mgu.study.trial import ENDED, Estimator, Record, Trial
 from mgu.typed import check, checked
@@ -57,7 +56,7 @@ def _trial(table: dict[str, Any]) -> Trial:
     shape = table["architecture"]
     if "layout" not in shape:
         return _named(Trial(**{**table, "architecture": Estimator(**shape)}))
-    cell = Cell(**shape["cell"]) if shape["cell"] else None
+    cell = Cell.of(str(Cell(**shape["cell"]))) if shape["cell"] else None
     layout = Layout.of([shape["layout"][field.name] for field in fields(Layout)])
     return _named(Trial(**{**table, "architecture": Architecture(**{**shape, "layout": layout, "cell": cell})}))
 
@@ -65,6 +64,8 @@ def _trial(table: dict[str, Any]) -> Trial:
 def _named(trial: Trial) -> Trial:
     if not _NAME.fullmatch(checked(trial).model_name):
         raise ValueError(f"{trial.model_name[:40]!r} names no model: letters, digits, - and _ do")
+    if not 0 <= trial.model_size <= MOST_WEIGHTS:
+        raise ValueError(f"its size is {str(trial.model_size)[:40]}; up to {MOST_WEIGHTS:.0e} weights do")
     return trial
 
 
@@ -96,5 +97,5 @@ def _check_together(record: Record) -> None:
         raise ValueError(f"its status is {record.status[:40]!r}, its result {'there' if result else 'missing'}")
     if result and result.status != record.status:
         raise ValueError(f"its status is {record.status!r}, that of its result {result.status[:40]!r}")
-    if not 0 <= record.lost_s < math.inf:
+    if not 0 <= record.lost_s <= MOST_SECONDS:
         raise ValueError(f"its lost time is {record.lost_s}")

@@ -25,7 +25,6 @@ FILE = "ledger.sqlite"
 #: No entry of a ledger is larger.
 MOST_BYTES = 64 * 2**20
 
-_PARTS = (("table", "study"), ("table", "trials"))
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS trials (
@@ -40,6 +39,11 @@ CREATE TABLE IF NOT EXISTS trials (
     result TEXT
 );
 """
+#: The statement that SQLite keeps of each table, by the table's name: it runs what stands in generated columns, say.
+_TABLES = {
+    statement.split()[2]: statement
+    for statement in " ".join(_SCHEMA.split()).replace("IF NOT EXISTS ", "").rstrip(";").split("; ")
+}
 
 
 class Ledger:
@@ -238,13 +242,14 @@ def _opened(uri: str) -> Iterator[sqlite3.Connection]:
 
 
 def _distrust(connection: sqlite3.Connection) -> None:
-    """Whoever wrote a ledger, reading it and writing to it takes bounded memory and runs nothing of theirs: two tables
-    and the indices that SQLite makes for them are all that it may have. Raises sqlite3.DatabaseError."""
+    """Whoever wrote a ledger, reading it and writing to it takes bounded memory and runs nothing of theirs: the two
+    tables of ``_SCHEMA``, word by word, and the indices that SQLite makes for them are all that it may have. Raises
+    sqlite3.DatabaseError."""
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
     connection.execute("PRAGMA trusted_schema = OFF")
     parts = connection.execute("SELECT name, type, sql FROM sqlite_master").fetchall()
     for name, kind, made_by in parts:  # SQLite goes by the statement, whatever the kind says
-        is_table = (kind, name) in _PARTS and str(made_by).startswith("CREATE TABLE ")
+        is_table = kind == "table" and " ".join(str(made_by).split()) == _TABLES.get(name)
         if not is_table and not (kind == "index" and made_by is None):
             raise sqlite3.DatabaseError(f"it has a {kind} {str(name)[:40]!r}, which no ledger has")
 

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from mgu.errors import InputError
 from mgu.torch.graph import PlainModule
 from mgu.torch.plain import INPUT, Layer, Network, Value
-from mgu.torch.trying import Trying
+from mgu.torch.trying import tried
 from mgu.torch.vocabulary import DTYPES, FUNCTIONS, OPERATORS
 
 #: By how much two ways to run one network may differ, relative to the largest absolute value that it gives.
@@ -24,13 +24,17 @@ def build(network: Network, weights: Mapping[str, Tensor], input_shape: tuple[in
     settings that a layer does not take, for layers that do not fit one another or the input, and for weights that are
     missing, left over, of another shape, or of several number formats.
     """
-    dtype = dtype_of(weights)
-    with torch.device("meta"):
-        module: fx.GraphModule = attempt("the network cannot be built", _module, network, dtype)
-        x = attempt("the input shape", torch.empty, (2, *input_shape), dtype=dtype)
-        attempt("the network does not run", Trying(module).run, x)
+    module = _tried(network, dtype_of(weights), input_shape)
     attempt("the weights are others", module.load_state_dict, dict(weights), strict=True, assign=True)
     return module
+
+
+def weights_size(network: Network, dtype: str, input_shape: tuple[int, ...]) -> int:
+    """How many bytes the weights of a network take in a format of ``DTYPES``, by its name. Raises InputError as
+    ``build`` does, and for another name."""
+    if dtype not in tuple(DTYPES):  # it may be of any kind
+        raise InputError(f"its weights are {str(dtype)[:40]!r}; one of {', '.join(DTYPES)} is needed")
+    return sum(weight.nbytes for weight in _tried(network, DTYPES[dtype], input_shape).state_dict().values())
 
 
 def as_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
@@ -78,7 +82,22 @@ def attempt(what: str, action: Callable[..., Any], *args: Any, **kwargs: Any) ->
         with torch.no_grad():
             return action(*args, **kwargs)
     except Exception as error:
-        raise InputError(f"{what}: {error}") from error
+        raise InputError(f"{what}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says first; torch has a stack of calls behind it, and fx the network's code."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:500]
+
+
+def _tried(network: Network, dtype: torch.dtype, input_shape: tuple[int, ...]) -> fx.GraphModule:
+    """The network without memory for its weights, once two samples have gone through."""
+    with torch.device("meta"):
+        module: fx.GraphModule = attempt("the network cannot be built", _module, network, dtype)
+        x = attempt("the input shape", torch.empty, (2, *input_shape), dtype=dtype)
+        attempt("the network does not run", tried, module, x)
+    return module
 
 
 def _module(network: Network, dtype: torch.dtype) -> fx.GraphModule:

@@ -81,6 +81,21 @@ def gate_means(model: nn.Module, x: Tensor) -> dict[str, dict[str, float]]:
     return {name: dict(zip(units[name].gate_names, found.tolist(), strict=True)) for name, found in means.items()}
 
 
+def gate_count(model: nn.Module, x: Tensor) -> int:
+    """How many values all gates of the units have on inputs x; the model is run as it is, with x on "meta" too."""
+    counts: list[int] = []
+
+    def hook(unit: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        assert isinstance(unit, MultiGatedUnit)
+        counts.extend(logits.numel() for logits in unit.gate_logits(*arguments).values())
+
+    with ExitStack() as hooks:
+        for unit in _units(model).values():
+            hooks.callback(unit.register_forward_pre_hook(hook).remove)
+        model(x)
+    return sum(counts)
+
+
 def gate_values_on(model: nn.Module, inputs: Iterable[Tensor]) -> dict[str, dict[str, Tensor]]:
     """Every value of every gate on batches of inputs, flat, by unit and gate; the model is run as it is."""
     return _gate_values(model, _units(model), inputs)[0]

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from mgu.errors import InputError
 from mgu.files import write_whole
 from mgu.plain_json import read_finite_json
-from mgu.torch.build import agree, as_shape, attempt, build, check_classes, dtype_of
+from mgu.torch.build import agree, as_shape, attempt, build, check_classes, dtype_of, weights_size
 from mgu.torch.plain import Network
+from mgu.torch.reading import MOST_DESCRIBED, check_finite, read_inside
 from mgu.torch.source import source
 from mgu.torch.trace import on_cpu, trace
 from mgu.torch.vocabulary import DTYPES
@@ -82,17 +83,24 @@ def load(folder: str | Path) -> nn.Module:
     """The network that ``save`` wrote to the folder, in evaluation mode, on the CPU.
 
     It is built from ``model.json`` and ``model.safetensors``; the source is not read, and nothing in the folder is run.
-    Raises InputError where one of the two is missing, is not as it was written (SHA-256), names a layer or a function
-    that is not in the tables, or does not fit the other.
+    Raises InputError where one of the two is missing, a link out of the folder or no file, is not as it was written
+    (SHA-256), is larger than what it is to hold, names a layer or a function that is not in the tables, has a weight
+    that is not finite, or does not fit the other.
     """
     folder = Path(folder)
     card, description = _read(folder)
-    weights = _bytes(folder / WEIGHTS)
+    try:
+        network, shape = Network.from_json(description), as_shape(card.input_shape)
+        size = weights_size(network, card.dtype, shape)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
+    weights = read_inside(folder, WEIGHTS, size + MOST_DESCRIBED)
     if hashlib.sha256(weights).hexdigest() != card.sha256:
         raise InputError(f"{folder / WEIGHTS} is not as it was written: its SHA-256 is not that in {DESCRIPTION}")
     tensors: dict[str, Tensor] = attempt(f"{folder / WEIGHTS}", safetensors.torch.load, weights)
+    check_finite(tensors, folder / WEIGHTS)
     try:
-        return build(Network.from_json(description), tensors, as_shape(card.input_shape))
+        return build(network, tensors, shape)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from error
 
@@ -132,7 +140,7 @@ def _read(folder: Path) -> tuple[Card, Any]:
     """The card, and the network as data."""
     path = folder / DESCRIPTION
     try:
-        content = read_finite_json(_bytes(path))
+        content = read_finite_json(read_inside(folder, DESCRIPTION, MOST_DESCRIBED))
         checksum, version = content.pop("checksum"), content.pop("format")
         if version != FORMAT:
             raise InputError(f"{path} has format {version!r}; this version of mgu reads {FORMAT}")
@@ -144,10 +152,3 @@ def _read(folder: Path) -> tuple[Card, Any]:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is not what mgu writes: {type(error).__name__} {error}") from error
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; a saved network has it") from error

@@ -48,16 +48,21 @@ def count_weights(module: nn.Module) -> int:
 def model_size(architecture: Architecture, input_shape: tuple[int, ...], classes: int, **unit: Any) -> int:
     """``count_weights`` of the network that ``build_network`` would build, without memory for its weights.
 
-    Raises InputError as ``build_network`` does, and where the network does not take the input: group and instance norm
-    need positions.
+    Raises InputError as ``build_network`` does, for a network larger than any, and where the network does not take the
+    input: group and instance norm need positions.
     """
-    with torch.device("meta"), torch.no_grad():
-        network = build_network(architecture, input_shape, classes, **unit).eval()
-        if architecture.cell is None:
-            network(
-                torch.empty(1, *input_shape)
-            )  # a processor that does not take the input says so before any training
-        return count_weights(network)
+    try:
+        with torch.device("meta"), torch.no_grad():
+            network = build_network(architecture, input_shape, classes, **unit).eval()
+            if architecture.cell is None:  # a processor that does not take the input says so before any training
+                network(torch.empty(1, *input_shape))
+            return count_weights(network)
+    except RuntimeError as error:
+        raise InputError(
+            f"layout {architecture.layout} on inputs of shape {input_shape} with filters from "
+            f"{architecture.start_filters} to {architecture.max_filters} and kernel_size {architecture.kernel_size} is "
+            f"no network that torch can hold ({str(error).splitlines()[0]}); make the inputs or the layers smaller"
+        ) from error
 
 
 def _block(architecture: Architecture, plan: LayerPlan, index: int, unit: dict[str, Any]) -> nn.Module:

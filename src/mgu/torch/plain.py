@@ -10,6 +10,8 @@ from mgu.torch.vocabulary import FUNCTIONS, LAYERS, METHODS, OPERATORS, is_name
 
 #: The name of what the network takes.
 INPUT = "x"
+#: What says how a layer's window moves over positions, in numbers that are not larger.
+WINDOW, MOST_WINDOW = ("kernel_size", "stride", "padding", "dilation"), 2**16
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ def _check_layer(name: str, layer: Layer) -> None:
     for setting in _flat(tuple(layer.settings.values())):
         plain = isinstance(setting, str) or _is_constant(setting)
         _require(plain, f"{name}: {setting!r} is no setting; finite numbers, words, booleans and None are")
+    for setting in WINDOW:
+        value = layer.settings.get(setting)
+        fits = all(isinstance(n, str | None) or abs(n) <= MOST_WINDOW for n in _flat(value))
+        _require(fits, f"{name}: its {setting} is {str(value)[:40]}; at most {MOST_WINDOW:,} is allowed")
 
 
 def _check_step(step: Step, targets: Mapping[str, Collection[str]], known: Collection[str]) -> None:
