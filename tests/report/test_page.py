@@ -309,10 +309,10 @@ def test_a_page_that_cannot_be_made_writes_nothing(record, view, tmp_path, monke
     assert not (tmp_path / "out").exists()
 
 
-def test_files_reach_the_disk_before_they_take_their_name(record, view, tmp_path, monkeypatch):
+def test_files_reach_the_disk_before_they_take_their_name_and_their_names_do_after(record, view, tmp_path, monkeypatch):
     calls = []
     real_fsync, real_replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (calls.append("fsync"), real_fsync(fd)))
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), real_replace(a, b)))
     write_report(view(record("P1", 0.9)), tmp_path)
-    assert calls == ["fsync", "replace"] * len(NAMES)
+    assert calls == ["fsync", "replace", "fsync"] * len(NAMES)
