@@ -98,6 +98,7 @@ WRONG = {
     "a layout of words": at(*FIRST, "trial", "architecture", "layout", "nr_layers", to="2"),
     "a layout of a million layers": at(*FIRST, "trial", "architecture", "layout", "nr_layers", to=10**6),
     "a cell of another kind": at(*FIRST, "trial", "architecture", "cell", "residual", to="yes"),
+    "a residual without end": at(*FIRST, "trial", "architecture", "cell", "residual", to=10**30),
     "a size that no float holds": at(*FIRST, "trial", "model_size", to=10**400),
     "a size of more weights than any": at(*FIRST, "trial", "model_size", to=10**300),
     "a norm that is none": at(*FIRST, "trial", "architecture", "cell", "norm", to="\ud800"),

@@ -380,3 +380,16 @@ def test_writes_are_synchronous_and_logged_ahead(tmp_path):
             name: ledger._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")
         }
     assert pragma == {"journal_mode": "wal", "synchronous": 2}
+
+
+def test_a_ledger_that_may_grow_no_further_says_so_and_keeps_what_it_has(tmp_path):
+    with Ledger.open(tmp_path, SETTINGS) as ledger:
+        first, second = ledger.add(TRIALS, SETTINGS)
+        for key in (first, second):
+            ledger.begin(key, {})
+        ledger.end(first, RESULT)
+        pages = ledger._connection.execute("PRAGMA page_count").fetchone()[0]
+        ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(InputError, match=r"cannot be written .*; what it holds is kept: make room"):
+            ledger.end(second, replace(RESULT, message="m" * 100_000))
+    assert [record.result for record in read_study(tmp_path).records] == [RESULT, None]

@@ -56,7 +56,7 @@ def _trial(table: dict[str, Any]) -> Trial:
     shape = table["architecture"]
     if "layout" not in shape:
         return _named(Trial(**{**table, "architecture": Estimator(**shape)}))
-    cell = Cell.of(str(Cell(**shape["cell"]))) if shape["cell"] else None
+    cell = Cell.of(str(checked(Cell(**shape["cell"])))) if shape["cell"] else None
     layout = Layout.of([shape["layout"][field.name] for field in fields(Layout)])
     return _named(Trial(**{**table, "architecture": Architecture(**{**shape, "layout": layout, "cell": cell})}))
 
