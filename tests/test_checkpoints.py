@@ -3,10 +3,13 @@
 import pytest
 import torch
 
+from mgu.errors import InputError
+from mgu.study.runner import CHECKPOINTS
 from mgu.study.workers import Kept, Place, Stopped
 from mgu.training import checkpoints
 from mgu.training.checkpoints import Checkpoint, Checkpoints
-from mgu.trial_job import ToldCheckpoints
+from mgu.trial_job import Common, ToldCheckpoints, TrialJob
+from tiny import tiny_comparison
 
 
 def keep(folder, *numbers, of="a trial"):
@@ -74,6 +77,17 @@ def test_a_trial_that_is_to_stop_keeps_its_state_at_once_tells_of_it_and_stops(t
         kept.keep(lambda: Checkpoint({"elapsed_s": 2.0}, {}))
     assert told == [Kept(1.0), Kept(2.0)]
     assert kept.newest().facts == {"elapsed_s": 2.0}
+
+
+@pytest.mark.parametrize("cell", ["TINY_001", "TINY_MGU_001"])
+def test_a_state_that_the_disk_does_not_take_ends_the_study_and_is_no_fault_of_the_trial(cell, tmp_path, monkeypatch):
+    monkeypatch.setattr(ToldCheckpoints, "due", True)
+    (tmp_path / CHECKPOINTS).write_text("a file in the way")
+    comparison = tiny_comparison(60, epochs=2)
+    (trial,) = comparison.trials([0], [cell])
+    common = Common(comparison.data, comparison.recipe, {}, "cpu", None, "torch")
+    with pytest.raises(InputError, match=r"the trial's state cannot be kept \(File exists\); make room"):
+        TrialJob(trial, "key")(common, Place(tmp_path, lambda message: None))
 
 
 def test_writing_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
