@@ -40,6 +40,8 @@ ARGUMENTS = ["digits", "--epochs", "12", "--only", "DIG_00[1-4],DIG_MGU_001", "-
 START_S, WORK_S = 5.0, 4.0
 #: How often a driver is killed while it starts, and how often a process rather than the driver while it works.
 STARTING, BELOW = 0.1, 0.75
+#: Processes below a driver that works: a trial's, the one that it is forked from, and the tracker of what they share.
+AT_WORK = 3
 #: To end the study, once nothing is killed any more: one is enough but where a trial was killed three times in a row.
 MOST_COMMANDS = 3
 #: What must not be.
@@ -88,7 +90,7 @@ def wait(driver: subprocess.Popen, chance: random.Random, is_new: bool) -> None:
     if is_new and chance.random() < STARTING:
         time.sleep(chance.uniform(0, START_S))
         return
-    while driver.poll() is None and not below(driver):
+    while driver.poll() is None and len(below(driver)) < AT_WORK:
         time.sleep(0.05)
     time.sleep(chance.uniform(0, WORK_S))
 

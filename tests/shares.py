@@ -6,6 +6,7 @@ The functions take how many processes there are and which of them this is; the t
 import math
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -109,9 +110,7 @@ def trained(rank, count, names=tuple(TRAININGS)):
     """By name, what the training gives: losses and scores of each epoch, decisions, and the weights of each network."""
     found = {}
     for name in names:
-        architecture, data, unit = TRAININGS[name]
-        recipe = Recipe(epochs=3, batch_size=16, lr=0.003)
-        fitted = fit(architecture, data, recipe, seed=3, unit=unit, world=World(rank, count))
+        fitted = fitted_as(name, rank, count)
         networks = [fitted.network.state_dict()]
         results, decisions = [fitted.result], []
         if hardening := fitted.result.hardening:
@@ -126,9 +125,26 @@ def trained(rank, count, names=tuple(TRAININGS)):
     return found
 
 
+def fitted_as(name, rank, count):
+    """The training of that name."""
+    architecture, data, unit = TRAININGS[name]
+    recipe = Recipe(epochs=3, batch_size=16, lr=0.003)
+    return fit(architecture, data, recipe, seed=3, unit=unit, world=World(rank, count))
+
+
+def unhardened(rank, count):
+    """What becomes of a training whose hardening raises an error: what it says of it, or what it raises."""
+    with mock.patch("mgu.training.fitting.harden_and_train", side_effect=ZeroDivisionError("by 0")):
+        try:
+            return fitted_as("linear", rank, count).result.message
+        except ZeroDivisionError as error:
+            return repr(error)
+
+
 def main(rank, folder):
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    torch.save({"steps": steps(rank, 2), "trained": trained(rank, 2)}, folder / f"{rank}.pt")
+    found = {"steps": steps(rank, 2), "trained": trained(rank, 2), "unhardened": unhardened(rank, 2)}
+    torch.save(found, folder / f"{rank}.pt")
     dist.barrier()
     dist.destroy_process_group()
 

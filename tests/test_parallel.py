@@ -12,7 +12,7 @@ from mgu.errors import InputError
 from mgu.torch.one_batch import Share
 from mgu.training import Recipe, fit
 from mgu.training.world import World
-from shares import NORMS, TRAININGS, UNITS, steps, trained
+from shares import NORMS, TRAININGS, UNITS, steps, trained, unhardened
 
 SCRIPT = Path(__file__).parent / "shares.py"
 
@@ -72,6 +72,11 @@ def test_a_training_is_that_of_one_process(name, halves):
             assert torch.equal(first["networks"][i][key], second["networks"][i][key])
             allowed = 0.03 if i and drifts(key) else 1e-5
             torch.testing.assert_close(first["networks"][i][key], expected, rtol=1e-5, atol=allowed)
+
+
+def test_an_error_in_hardening_ends_a_process_for_which_others_would_wait(halves):
+    assert [half["unhardened"] for half in halves] == ["ZeroDivisionError('by 0')"] * 2
+    assert unhardened(0, 1) == "not hardened: ZeroDivisionError: by 0"
 
 
 def test_shares_are_the_batch_cut_into_pieces_of_one_size():

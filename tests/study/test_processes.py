@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
 import pytest
 
 import deeds
-from mgu.study.processes import Processes
+from mgu.study import processes
+from mgu.study.processes import PAUSES_S, Processes
 from mgu.study.workers import ENDS, Answer, Began, Death, Failure, Refusal, Stall
 
 LONG_S = 60.0
@@ -169,6 +171,24 @@ def test_what_they_are_forked_from_may_die():
     os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
     assert told_of(deeds.count)[-1] == Answer("done")  # at once, and once another is there
     assert told_of(deeds.count)[-1] == Answer("done")
+
+
+DEAD = Death("its process could not be started (EOFError: none is there)")
+
+
+@pytest.mark.parametrize(("refused", "end"), [(len(PAUSES_S), Answer("done")), (len(PAUSES_S) + 1, DEAD)])
+def test_one_that_cannot_be_started_is_tried_again(refused, end, monkeypatch):
+    """What it is forked from has died, and does not look dead yet."""
+    begin, refusals = BaseProcess.start, [EOFError("none is there")] * refused
+
+    def start(process):
+        if refusals:
+            raise refusals.pop()
+        begin(process)
+
+    monkeypatch.setattr(BaseProcess, "start", start)
+    monkeypatch.setattr(processes, "PAUSES_S", [0.0] * len(PAUSES_S))
+    assert told_of(deeds.count)[-1] == end
 
 
 def test_a_script_without_a_main_guard_is_not_run_again(tmp_path):
