@@ -58,6 +58,10 @@ def break_off(common, place):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def interrupt_itself(common, place):
+    raise KeyboardInterrupt
+
+
 def crash(common, place):
     os.abort()
 

@@ -95,6 +95,7 @@ def what_becomes_of_jobs(folder, monkeypatch):
         "dies": deeds.kill_itself,
         "hangs": deeds.hang,
         "cannot be sent": deeds.answer_with_a_lock,
+        "is told to stop": deeds.interrupt_itself,
     }
     told, waits = {key: [] for key in jobs}, []
     handler = signal.getsignal(signal.SIGTERM)
@@ -114,6 +115,7 @@ def what_becomes_of_jobs(folder, monkeypatch):
     assert ends["fails"] == Failure("ZeroDivisionError: by 0")
     assert ends["refuses"] == Refusal("no such thing; give another")
     assert isinstance(ends["cannot be sent"], Failure)
+    assert ends["is told to stop"] == Death("its worker was told to stop")
     assert isinstance(ends["dies"], Death)
     assert told["dies"][1] == "about to"
     assert isinstance(ends["hangs"], Stall)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mgu.errors import InputError
@@ -156,6 +156,8 @@ class OnRay:
         number = self._running.pop(running)
         try:
             ray.get(running)
+        except TaskCancelledError:  # while it waited, or in its worker before it could hear of that
+            self._died(number, "its worker was told to stop")
         except RayTaskError as error:
             raise InputError(
                 f"a node cannot do the study's jobs ({type(error.cause).__name__}: {_line(error.cause)}): have the "
@@ -163,8 +165,10 @@ class OnRay:
             ) from None
         except RayError as error:
             why = _line(error).partition(". ")[0]  # and then where Ray's logs lie
-            death = Death(f"its worker died ({type(error).__name__}: {why})")
-            self._mailbox.put.remote(number, pickle.dumps(death))
+            self._died(number, f"its worker died ({type(error).__name__}: {why})")
+
+    def _died(self, number: int, why: str) -> None:
+        self._mailbox.put.remote(number, pickle.dumps(Death(why)))
 
     def _see_late(self) -> None:
         """Of jobs that were not heard of: kill those that hang, and tell of those that wait for their resources."""
