@@ -24,7 +24,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/keras_steps.py
 	$(BIN)/python benchmarks/imports.py
-	$(BIN)/python benchmarks/supervisor.py 30 3
+	$(BIN)/python benchmarks/supervisor.py 60 2
 	$(BIN)/python benchmarks/growth.py studies/bench
 	$(BIN)/python benchmarks/thousand_cells.py studies/bench
 	$(BIN)/python benchmarks/streaming.py studies/bench

@@ -6,6 +6,10 @@ in checkpoints, and of the same trials in one process that does nothing of it, i
 Both train DIG_012 and DIG_MGU_001 on scikit-learn's digits, and write their files. What a study takes that has nothing
 left to train (its report, above all) is taken off, and printed. What a user waits is by the wall clock; seconds on the
 cores, of all processes together, leave out what else the machine does.
+
+The difference of two trainings is as uncertain as the machine's speed, by which they differ more than by what a study
+does. So what it does is timed by itself too: until the trial's process works, the checkpoints, telling of epochs, and
+from the trial's end until the next one starts.
 """
 
 import shutil
@@ -17,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 import torch
+from accounted import PARTS, account
 
 from mgu.comparison import Comparison
 from mgu.data import load_data
@@ -69,6 +74,7 @@ def main(epochs="100", rounds="4"):
             for folder in (study, plain):
                 shutil.rmtree(folder, ignore_errors=True)
             taken.append({way: seconds(work) for way, work in ways.items()})
+        rounds_of = [account(comparison, trials, Path(name) / f"accounted {i}") for i in range(int(rounds))]
     print(f"{len(trials)} trials of {epochs} epochs, medians of {rounds} rounds, seconds a trial")
     print(f"{'clock':8}{'in one process':>16}{'as a study':>12}{'nothing left':>14}{'supervisor, s':>15}{'%':>8}")
     for clock in CLOCKS:
@@ -77,6 +83,13 @@ def main(epochs="100", rounds="4"):
         middle = [median(column) for column in zip(*rows, strict=True)]
         more = [median(column) for column in zip(*shares, strict=True)]
         print(f"{clock:8}{middle[0]:>16.2f}{middle[1]:>12.2f}{middle[2]:>14.2f}{more[0]:>15.2f}{more[1]:>8.2f}")
+    print(f"\n{'timed by itself':16}{'trial, s':>10}{''.join(f'{part:>13}' for part in PARTS)}{'all, s':>9}{'%':>7}")
+    for i, trial in enumerate(trials):
+        of_trial = {key: median(each[i][key] for each in rounds_of) for key in rounds_of[0][i]}
+        spent = sum(of_trial[part] for part in PARTS)
+        parts = "".join(f"{of_trial[part]:>13.3f}" for part in PARTS)
+        share = 100 * spent / (of_trial["whole"] - spent)
+        print(f"{trial.model_name:16}{of_trial['whole']:>10.2f}{parts}{spent:>9.2f}{share:>7.2f}")
 
 
 if __name__ == "__main__":

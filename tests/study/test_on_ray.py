@@ -136,7 +136,7 @@ def jobs_may_keep_their_state_when_told_to_stop(folder):
 
 
 def a_study_whose_node_is_killed(cluster, folder):
-    comparison = tiny_comparison(100, epochs=80, patience=80)
+    comparison = tiny_comparison(100, epochs=400, patience=400)
     common = Common(comparison.data, comparison.recipe, {}, "cpu", None, "torch")
     trials = comparison.trials([0], ["TINY_00?"])
 

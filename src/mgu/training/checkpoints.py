@@ -23,7 +23,7 @@ from mgu.plain_json import read_json
 NAME = re.compile(r"checkpoint-(\d{6})-([0-9a-f]{64})\.safetensors")
 KEPT = 2
 #: Seconds between two checkpoints, at least, and the most of the time that writing them takes.
-APART_S, SHARE = 1.0, 0.02
+APART_S, SHARE = 2.0, 0.01
 #: Where a file of safetensors has its facts, as JSON.
 FACTS = "mgu"
 
