@@ -40,8 +40,8 @@ ARGUMENTS = ["digits", "--epochs", "12", "--only", "DIG_00[1-4],DIG_MGU_001", "-
 START_S, WORK_S = 5.0, 4.0
 #: How often a driver is killed while it starts, and how often a process rather than the driver while it works.
 STARTING, BELOW = 0.1, 0.75
-#: Processes below a driver that works: a trial's, the one that it is forked from, and the tracker of what they share.
-AT_WORK = 3
+#: Processes below a driver that works: a trial's, the tracker of what they share, and what trials are forked from.
+AT_WORK = 3 if sys.platform == "linux" else 2
 #: To end the study, once nothing is killed any more: one is enough but where a trial was killed three times in a row.
 MOST_COMMANDS = 3
 #: What must not be.
