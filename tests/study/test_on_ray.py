@@ -1,6 +1,7 @@
 """Jobs and a study on a real Ray cluster of three nodes, one of which is killed: all in one test, since a cluster takes
 as long to start as all else here."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -25,7 +26,7 @@ from tiny import tiny_comparison
 ray = pytest.importorskip("ray")
 from mgu.study import on_ray  # noqa: E402
 from mgu.study.on_ray import OnRay  # noqa: E402
-from mgu.study.ray_node import Needs  # noqa: E402
+from mgu.study.ray_node import Mailbox, Needs  # noqa: E402
 
 LONG_S = 120.0
 
@@ -159,6 +160,23 @@ def a_study_whose_node_is_killed(cluster, folder):
         files = trial_folder(folder / "ray", record.trial), trial_folder(folder / "alone", record.trial)
         ours, others = ({p.name: p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in files)
         assert ours == others
+
+
+def test_those_who_put_a_letter_into_a_full_mailbox_wait():
+    letters = [b"%d" % i for i in range(Mailbox.ROOM + 2)]
+
+    async def taken():
+        mailbox = Mailbox()
+        putting = asyncio.create_task(mailbox.put(7, *letters))
+        await asyncio.sleep(0)
+        assert not putting.done()
+        first = await mailbox.take()
+        await putting
+        return first, await mailbox.take()
+
+    first, second = asyncio.run(taken())
+    assert len(first) == Mailbox.ROOM
+    assert first + second == [(7, letter) for letter in letters]
 
 
 def test_without_a_cluster_it_is_said_how_to_start_one(monkeypatch):

@@ -68,7 +68,8 @@ class OnRay:
         self.needs, self.stall_s, self.most = needs, stall_s, most
         self._joined = _join()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._mailbox = ray.remote(num_cpus=0)(Mailbox).options(scheduling_strategy=here).remote()
+        mailbox = ray.remote(num_cpus=0, max_concurrency=Mailbox.WAITING)(Mailbox)
+        self._mailbox = mailbox.options(scheduling_strategy=here).remote()
         self._common = ray.put((common, environment))
         self._work = ray.remote(
             num_cpus=needs.cpus, num_gpus=needs.gpus, max_retries=0, max_calls=1, scheduling_strategy="SPREAD"

@@ -39,14 +39,17 @@ class Needs:
 
 class Mailbox:
     """An actor beside the driver that keeps what is told of jobs, pickled, by their numbers, until the driver takes it:
-    what was put into it is not lost with the node that told it."""
+    what was put into it is not lost with the node that told it. With ``ROOM`` letters in it, who puts one waits."""
+
+    #: How many letters it holds, and how many may wait to put one: one a job.
+    ROOM, WAITING = 256, 100_000
 
     def __init__(self) -> None:
-        self.letters: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
+        self.letters: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(self.ROOM)
 
     async def put(self, number: int, *messages: bytes) -> None:
         for message in messages:
-            self.letters.put_nowait((number, message))
+            await self.letters.put((number, message))
 
     async def take(self) -> list[tuple[int, bytes]]:
         """All that is there, at least one."""
