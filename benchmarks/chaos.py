@@ -96,11 +96,18 @@ def wait(driver: subprocess.Popen, chance: random.Random, is_new: bool) -> None:
 
 
 def below(driver: subprocess.Popen) -> list[psutil.Process]:
-    """The processes that the driver has started."""
-    try:
-        return psutil.Process(driver.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+    """The living processes that the driver has started."""
+    with suppress(psutil.NoSuchProcess):
+        found = psutil.Process(driver.pid).children(recursive=True)
+        return [process for process in found if is_alive(process)]
+    return []
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it is there, and not only for its parent to see that it ended."""
+    with suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def kill(driver: subprocess.Popen, chance: random.Random) -> str | None:
@@ -125,7 +132,7 @@ def torment(study: Path, kills: int, most_s: float, expected: dict[str, dict]) -
     while count["kills of the driver"] + count["kills of a process"] < kills and time.monotonic() < until:
         is_new = driver is None or driver.poll() is not None
         if is_new:
-            if driver is not None and driver.returncode == 0:  # it has ended: from the start again, as another study
+            if driver is not None and has_ended(driver, study):  # from the start again, as another study
                 count += seen_again(seen, results(study)) + ended(study, expected)
                 shutil.rmtree(study)
                 seen = {}
@@ -138,11 +145,17 @@ def torment(study: Path, kills: int, most_s: float, expected: dict[str, dict]) -
         seen = now
     driver.wait()
     for _ in range(MOST_COMMANDS):
-        if driver.returncode == 0 and all(record.status == "finished" for record in read(study)):
+        if has_ended(driver, study):
             break
         driver = begin(study, driver, count)
         driver.wait()
     return count + seen_again(seen, results(study)) + ended(study, expected)
+
+
+def has_ended(driver: subprocess.Popen, study: Path) -> bool:
+    """Whether its command came to its end and nothing is left: a trial that was killed three times in a row at one
+    place has failed, and the same command tries it again."""
+    return driver.returncode == 0 and all(record.status == "finished" for record in read(study))
 
 
 def begin(study: Path, last: subprocess.Popen | None, count: Counter) -> subprocess.Popen:

@@ -154,6 +154,8 @@ def plot(series: dict[str, Series]) -> Figure:
         for name, values in one.columns.items():
             axes.loglog(one.sizes, values, "o-", label=f"{name}: ^{one.fits[name].exponent:.2f}")
         axes.set_xlabel(one.size)
+        axes.set_xticks(one.sizes, map(str, one.sizes))
+        axes.minorticks_off()
         axes.legend(fontsize="x-small")
     return figure
 

@@ -4,8 +4,8 @@
 
 Trials have the lengths and epochs of the STUDY's own (results/digits and results/mnist), in turn. OUT_FOLDER has
 growth.json of ``growth.py OUT_FOLDER cells``: seconds of the driver for each message, the slowest measured, and for an
-answer by how many trials are recorded. The driver takes one message after the other. A trial tells that it began, of an
-epoch and a checkpoint at most once a second (of more epochs nothing is written), and its answer, upon which the driver
+answer by how many trials are recorded. The driver takes one message after the other. A trial tells that it began, of
+its epochs and checkpoints as often as is written (of more epochs nothing is), and its answer, upon which the driver
 starts the next in its place. Neither the network nor the starting of processes takes time here, and workers wait for
 nothing but an answer's successor.
 
@@ -26,11 +26,14 @@ from statistics import fmean
 from series import fit
 
 from mgu.files import write_whole
+from mgu.study import runner
 from mgu.study.ledger import read_study
-from mgu.training.checkpoints import APART_S
+from mgu.training import checkpoints
 
 RESULTS = Path(__file__).parents[1] / "results"
 BEGAN, EPOCH, CHECKPOINT, ANSWER = "began", "epoch", "checkpoint", "answer"
+#: Seconds between two, at least.
+APART_S = {EPOCH: runner.APART_S, CHECKPOINT: checkpoints.APART_S}
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,13 @@ class Length:
     def told(self) -> list[tuple[float, str]]:
         """What it tells, with the seconds since its beginning."""
         ends = [self.seconds * (i + 1) / self.epochs for i in range(self.epochs)]
-        told, kept = [(0.0, BEGAN)], 0.0
+        told = [(0.0, BEGAN)]
+        last = dict.fromkeys(APART_S, 0.0)
         for end in ends:
-            if end - kept >= APART_S:
-                told += [(end, EPOCH), (end, CHECKPOINT)]
-                kept = end
+            for kind, apart_s in APART_S.items():
+                if end - last[kind] >= apart_s:
+                    told.append((end, kind))
+                    last[kind] = end
         return [*told, (self.seconds, ANSWER)]
 
 

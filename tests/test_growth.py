@@ -51,8 +51,8 @@ def test_the_driver_hears_one_after_the_other(seconds, workers):
 
 
 def test_what_is_written_is_so_at_epochs_ends_and_a_second_apart():
-    kinds = [kind for _, kind in Length(2.0, 8).told()]
-    assert kinds.count(EPOCH) == kinds.count(CHECKPOINT) == 2
+    kinds = [kind for _, kind in Length(4.0, 16).told()]
+    assert (kinds.count(EPOCH), kinds.count(CHECKPOINT)) == (4, 2)
     assert (kinds[0], kinds[-1]) == (BEGAN, ANSWER)
 
 

@@ -138,8 +138,7 @@ def test_a_divergence_is_one(data):
 
 
 def test_quantities():
-    plain = replace(MGU, cell=Cell("bn_pre", True))
-    result = fit(plain, load_data("diabetes"), Recipe(epochs=2), framework="keras").result
+    result = fit(MGU, load_data("diabetes"), Recipe(epochs=2), framework="keras").result
     assert result.status == "finished"
     assert result.test_answers.r2 == pytest.approx(result.test_score)
 

@@ -131,6 +131,8 @@ def jobs_may_keep_their_state_when_told_to_stop(folder):
             key, message = workers.next()
             at_work |= {key} if message == "at work" else set()
         told = list(workers.stop(LONG_S))
+    (waits,) = set("abcd") - at_work
+    assert (waits, "at work") not in told
     for key in at_work:
         assert [message for told_of, message in told if told_of == key][:1] == ["kept"]
     assert {key: type(message) for key, message in told if isinstance(message, ENDS)} == dict.fromkeys("abcd", Death)

@@ -11,7 +11,7 @@ from matplotlib.textpath import TextPath
 
 from mgu.report import conclusion
 from mgu.report.figures import mean_of
-from mgu.report.plots import add_legend, any_glyphs, norm_of, plain_text, point_style, tick_logarithms
+from mgu.report.plots import add_legend, any_glyphs, norm_of, plain_text, point_style, say_if_empty, tick_logarithms
 from mgu.report.summary import Row, Summary
 from mgu.report.words import seconds
 
@@ -34,6 +34,7 @@ def cost_figure(summary: Summary) -> Figure:
     axes.margins(x=0.17, y=0.1)
     _leave_out_low(axes, summary)
     tick_logarithms(axes.xaxis)
+    say_if_empty(axes, "no trial has finished yet")
     add_legend(figure, point_style, {norm_of(row) for row in summary.rows if row.val_score})
     figure.set_label(f"Validation {summary.score.name} against time to solution. {conclusion.answer(summary)}")
     return figure

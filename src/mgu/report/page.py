@@ -74,6 +74,7 @@ def write_report(view: StudyView, folder: Path, searches: Sequence[str] = ()) ->
 def _content(view: StudyView, summary: Summary) -> dict[str, Any]:
     data = view.settings.get("data", {})
     data = data if isinstance(data, Mapping) else {}
+    taken = spending(view, summary)
     return {
         "data_name": data.get("name") or "the data",
         "note": data.get("note"),
@@ -84,7 +85,8 @@ def _content(view: StudyView, summary: Summary) -> dict[str, Any]:
         "commands": view.commands,
         "answers": answers(view, summary),
         "errors": model_errors(view, summary),
-        "spending": spending(view, summary),
+        "spending": taken,
+        "took": taken.rows,
         "words": words,
         "conclusion": conclusion,
         "answer_words": answer_words,

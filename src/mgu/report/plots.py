@@ -56,6 +56,8 @@ def history_figure(view: StudyView) -> Figure:
     loss.set(xlabel="epoch", ylabel="training loss, log scale", yscale="log")
     loss.xaxis.set_major_locator(MaxNLocator(integer=True))
     tick_logarithms(loss.yaxis)
+    for axes in (scores, loss):
+        say_if_empty(axes)
     add_legend(figure, _line_style, {norm for norm, *_ in lines})
     hardened = sum(norm == HARDENED for norm, *_ in lines)
     figure.set_label(
@@ -131,6 +133,14 @@ def tick_logarithms(axis: Axis) -> None:
     axis.set_major_formatter("{x:,g}")
     axis.set_minor_formatter(NullFormatter())
     axis.axes.grid(alpha=0.25)
+
+
+def say_if_empty(axes: Axes, what: str = "no trial has ended yet") -> None:
+    """Where nothing is drawn, says so instead of a scale of nothing."""
+    if not axes.lines:
+        axes.set(xticks=[], yticks=[])
+        axes.minorticks_off()
+        axes.text(0.5, 0.5, what, transform=axes.transAxes, ha="center", va="center", color="#555555")
 
 
 def plain_text(text: str) -> str:

@@ -22,7 +22,7 @@ SECTIONS = (
     Section("models", "The models, best first"),
     Section("facts", "What the answer rests on"),
     Section("answers", "Test metrics"),
-    Section("spending", "What each model took"),
+    Section("spending", "What each model took", needs="took"),
     Section("searches", "Search costs", needs="costs"),
     Section("histories", "Training histories"),
     Section("gates", "What the gates do", needs="diagnosis"),

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgu.history import Result
-from mgu.report.plots import add_legend, norm_of, plain_text, point_style
+from mgu.report.plots import add_legend, norm_of, plain_text, point_style, say_if_empty
 from mgu.report.summary import Row, Summary
 from mgu.study.trial import ENDED, StudyView
 
@@ -74,3 +74,4 @@ def _draw(axes: Axes, points: Sequence[_Point], rows: Sequence[Row], source: str
     axes.set_yticks(range(len(rows)), [plain_text(row.model_name) for row in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(alpha=0.25)
+    say_if_empty(axes)

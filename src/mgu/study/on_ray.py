@@ -22,6 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from mgu.errors import InputError
 from mgu.study.mirror import contents
 from mgu.study.ray_node import Mailbox, Needs, work
+from mgu.study.stops import heard
 from mgu.study.workers import ENDS, Death, Job, Waiting, stall
 
 #: Seconds between two looks at the cluster's nodes, and after which it is told that a job waits for its resources.
@@ -129,6 +130,8 @@ class OnRay:
 
     def _listen(self, most_s: float) -> None:
         """Hear what is told next, and of tasks that have ended, for so many seconds at most."""
+        with heard():  # here, since Ray would make another stop of it
+            pass
         self._taken = self._taken or self._mailbox.take.remote()
         ready, _ = ray.wait([self._taken, *self._running], timeout=most_s, fetch_local=False)
         for reference in ready:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from mgu.study.stops import STOPS, heard
 from mgu.study.workers import ENDS, Began, Death, Job, Place, Stall, failure, outcome, stall
 
 #: What the processes have imported before they are asked for anything, where they are forked from one that has. What is
@@ -33,8 +34,6 @@ PRELOADED = [
     "codecarbon.core.resource_tracker",
     "mgu.measure.ahead",
 ]
-#: What a study is stopped by.
-STOPS = (signal.SIGINT, signal.SIGTERM)
 #: Seconds between attempts to start a process.
 PAUSES_S = (0.1, 0.5, 2.0)
 #: Seconds that are waited for messages at once, at most: the system takes no number for ever.
@@ -120,7 +119,9 @@ class Processes:
     def _listen(self, until: float = math.inf) -> None:
         """Hear what is told next, and see who is late, up to a time of the monotonic clock."""
         first = min([until, time.monotonic() + LOOK_S, *(running.until for running in self._running.values())])
-        for ours in wait(list(self._running), max(0.0, first - time.monotonic())):
+        with heard():
+            ready = wait(list(self._running), max(0.0, first - time.monotonic()))
+        for ours in ready:
             assert isinstance(ours, Connection)
             self._hear(ours)
         for ours, running in list(self._running.items()):

@@ -16,6 +16,7 @@ from mgu.history import Epoch, Result
 from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
 from mgu.study.mirror import Changes, apply
+from mgu.study.stops import held
 from mgu.study.trial import Record, Trial
 from mgu.study.workers import Answer, Began, Changed, Death, Failure, Job, Kept, Refusal, Stall, Waiting, Workers
 
@@ -74,18 +75,19 @@ def run(
 
     What keeps a trial's files from being made is added to its result's message. Raises InputError, which ends the
     study, where the ledger or a file cannot be written. A KeyboardInterrupt ends it too, once the trials under way have
-    kept their state, for which they have ``LEAVE_S``.
+    kept their state, for which they have ``LEAVE_S``; it waits until what was told is on record.
     """
     under_way: dict[str, _Attempts] = {}
-    try:
-        return _run(ledger, keys, job_of, workers, listener, budget, under_way)
-    except KeyboardInterrupt:
-        _stop(workers, under_way, len(keys))
-        raise
-    finally:
-        with suppress(InputError):  # which may be why it ends
-            for attempts in under_way.values():
-                attempts.stopped()
+    with held():
+        try:
+            return _run(ledger, keys, job_of, workers, listener, budget, under_way)
+        except KeyboardInterrupt:
+            _stop(workers, under_way, len(keys))
+            raise
+        finally:
+            with suppress(InputError):  # which may be why it ends
+                for attempts in under_way.values():
+                    attempts.stopped()
 
 
 def _run(
@@ -120,12 +122,13 @@ def _run(
 
 
 def _stop(workers: Workers, under_way: "dict[str, _Attempts]", total: int) -> None:
-    for key, message in workers.stop(LEAVE_S):
-        with suppress(InputError):  # where it cannot be written, there is no more to do
-            if isinstance(message, Death | Stall):
-                under_way.pop(key).stopped()
-            else:
-                _hear(under_way, key, message, total)
+    with suppress(InputError):  # where no more is heard of them
+        for key, message in workers.stop(LEAVE_S):
+            with suppress(InputError):  # where it cannot be written, there is no more to do
+                if isinstance(message, Death | Stall):
+                    under_way.pop(key).stopped()
+                else:
+                    _hear(under_way, key, message, total)
 
 
 def _hear(under_way: "dict[str, _Attempts]", key: str, message: Any, total: int) -> None:
