@@ -9,9 +9,11 @@ cores, of all processes together, leave out what else the machine does.
 
 The difference of two trainings is as uncertain as the machine's speed, by which they differ more than by what a study
 does. So what it does is timed by itself too: until the trial's process works, the checkpoints, telling of epochs, and
-from the trial's end until the next one starts.
+from the trial's end until the next one starts. That leaves out what is slower in a process that is new, such as its
+first allocations.
 """
 
+import json
 import shutil
 import sys
 import time
@@ -21,15 +23,19 @@ from tempfile import TemporaryDirectory
 
 import psutil
 import torch
-from accounted import PARTS, account
+from accounted import FILE, Accounted
 
-from mgu.comparison import Comparison
+from mgu.comparison import Comparison, drop_weights
 from mgu.data import load_data
 from mgu.measure import Meter
 from mgu.progress import Silent
 from mgu.saving import save_trial
 from mgu.spaces import load_space
+from mgu.study.ledger import Ledger
+from mgu.study.processes import Processes
+from mgu.study.runner import run, trial_folder
 from mgu.training import Recipe, fit
+from mgu.trial_job import Common, TrialJob
 
 
 def cores_s():
@@ -55,6 +61,38 @@ def alone(comparison, trials, folder):
         target = folder / trial.model_name
         target.mkdir(parents=True)
         save_trial(fitted, comparison.data, target)
+
+
+class Starting(Processes):
+    """Notes when each job was handed in."""
+
+    def start(self, key, job, folder):
+        self.times = [*getattr(self, "times", []), time.monotonic()]
+        super().start(key, job, folder)
+
+
+#: What takes a trial's time beside its training.
+PARTS = ("starting", "checkpoints", "telling", "ending")
+
+
+def account(comparison, trials, folder):
+    """Train the trials as a study does, and give the seconds of each, as a whole and by ``PARTS``."""
+    settings, dropped = comparison.settings(), set()
+    common = Common(comparison.data, comparison.recipe, comparison.unit, comparison.device, None, "torch")
+    with Starting(common, 1, 3600.0) as workers, Ledger.open(folder, settings) as ledger:
+
+        def job_of(trial):
+            drop_weights(folder, ledger.records(), dropped)
+            return Accounted(TrialJob(trial, trial.key(settings)))
+
+        run(ledger, ledger.add(trials, settings), job_of, workers, Silent())
+        times = [*workers.times, time.monotonic()]
+    found = []
+    for trial, start, end in zip(trials, times[:-1], times[1:], strict=True):
+        told = json.loads((trial_folder(folder, trial) / FILE).read_text())
+        parts = (told["begun"] - start, told["keeping"], told["telling"], end - told["ended"])
+        found.append({"whole": end - start, **dict(zip(PARTS, parts, strict=True))})
+    return found
 
 
 def main(epochs="100", rounds="4"):

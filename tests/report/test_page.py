@@ -100,7 +100,7 @@ def test_page_is_well_formed_with_unique_ids_and_headings_in_order(whole_study, 
 
 def test_page_tells_everything_in_order(whole_study, written):
     page = Page(written(whole_study, "mgu search --seeds 0 1")["report.html"])
-    shown = [section for section in SECTIONS if section.needs in ("", "records")]
+    shown = [section for section in SECTIONS if section.needs in ("", "records", "took")]
     titles = [section.title.format(score="Accuracy") for section in shown]
     text = page.text
     parts = [
@@ -262,6 +262,7 @@ class TestBothPages:
     def test_empty_study(self, view, written, name):
         assert "The study has no trials." in written(view())[name]
         assert "To repeat it" not in written(view())[name]
+        assert "What each model took" not in written(view())[name]
 
     def test_all_failed(self, record, view, written, name):
         text = written(view(record("P1", status="failed", message="out of memory"), record("M1", status="diverged")))[

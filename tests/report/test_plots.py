@@ -10,6 +10,7 @@ import pytest
 from mgu.history import Epoch
 from mgu.report.cost_plot import cost_figure
 from mgu.report.plots import MGU_COLOUR, NORM_COLOURS, figure_svg, history_figure
+from mgu.report.spending_plot import spending_figure
 from mgu.report.tables import summarise
 
 
@@ -99,8 +100,17 @@ def test_cost_of_a_partial_grid_claims_nothing(record, view):
 @pytest.mark.parametrize("status", [None, "pending", "running", "failed", "diverged"])
 def test_studies_without_a_result_do_not_crash(record, view, status):
     study = view(record("P1", status=status), record("M1", status=status, cell=None)) if status else view()
-    for figure in (cost_figure(summarise(study)), history_figure(study)):
+    figures = cost_figure(summarise(study)), history_figure(study), spending_figure(study, summarise(study))
+    for figure in figures:
         ElementTree.fromstring(figure_svg(figure))
+    if status in (None, "pending", "running"):
+        assert [
+            text.get_text().split(" yet")[0] for figure in figures for axes in figure.axes for text in axes.texts
+        ] == [
+            "no trial has finished",
+            *["no trial has ended"] * 3,
+        ]
+        assert not any(len(axes.get_xticks()) for figure in figures for axes in figure.axes)
 
 
 def test_svg_is_the_same_each_time(whole_study):
