@@ -108,7 +108,7 @@ class OnRay:
 
     def stop(self, within_s: float) -> Iterator[tuple[str, Any]]:
         until = time.monotonic() + within_s
-        for running in reversed(self._running):  # so that none begins in the room of another that leaves
+        for running in self._running:
             ray.cancel(running, recursive=False)  # of one under way, the process gets SIGINT
         while self._told or (self._tasks and time.monotonic() < until):
             if self._told:
