@@ -23,7 +23,7 @@ from mgu.study.ledger import FILE, read_study
 PROCESS = [sys.executable, "-m", "mgu"]
 COMMAND = ["compare", "digits", "--limit", "300", "--only", "*MGU*", "--quiet"]
 #: The first checkpoint is written after two seconds, and the whole takes several; an epoch has many steps.
-LONG = [*COMMAND, "--epochs", "30", "--patience", "30", "--harden-after", "0.9", "--batch-size", "8"]
+LONG = [*COMMAND, "--epochs", "20", "--patience", "20", "--harden-after", "0.9", "--batch-size", "8"]
 SHORT = [*COMMAND, "--epochs", "2"]
 STOPPED = b"stopped; the same command goes on from the last checkpoint\n"
 
