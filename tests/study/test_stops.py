@@ -14,7 +14,7 @@ from mgu.study.stops import STOPS, heard, held
 from samples import RESULT, SETTINGS, TRIALS
 
 
-class TerminatedError(Exception):
+class TerminatedError(KeyboardInterrupt):
     pass
 
 
@@ -103,10 +103,52 @@ def test_other_threads_hear_of_none():
     assert done == [True]
 
 
-class Told(Inline):
-    def next(self):
-        with heard():
-            return super().next()
+def test_an_error_is_told_rather_than_a_stop():
+    @held()
+    def failed():
+        signal.raise_signal(signal.SIGINT)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failed()
+    with held(), heard():
+        pass  # it is gone with the error
+
+
+def test_one_that_is_ignored_is_none():
+    done, before = [], signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    @held()
+    def stopped():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        done.append("to the end")
+
+    try:
+        with pytest.raises(TerminatedError):
+            stopped()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["to the end"]
+
+
+@pytest.mark.parametrize("nth", range(1, 9))
+def test_one_that_comes_while_they_are_exchanged_leaves_nothing_behind(nth, monkeypatch):
+    exchange, count = signal.signal, []
+
+    def exchange_and_stop(number, does):
+        count.append(number)
+        found = exchange(number, does)
+        if len(count) == nth:
+            signal.raise_signal(signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(signal, "signal", exchange_and_stop)
+    with pytest.raises(KeyboardInterrupt), held(), heard():
+        pass
+    monkeypatch.undo()
+    with held(), heard():
+        pass
 
 
 def test_a_result_that_was_told_is_on_record_before_the_study_stops(tmp_path, monkeypatch):
@@ -121,7 +163,7 @@ def test_a_result_that_was_told_is_on_record_before_the_study_stops(tmp_path, mo
         return iter(())
 
     monkeypatch.setattr(Ledger, "end", end_and_stop)
-    workers = Told(RESULT)
+    workers = Inline(RESULT)
     workers.stop = stop
     with Ledger.open(tmp_path, SETTINGS) as ledger:
         keys = ledger.add(TRIALS, SETTINGS)

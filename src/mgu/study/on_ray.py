@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from mgu.errors import InputError
 from mgu.study.mirror import contents
 from mgu.study.ray_node import Mailbox, Needs, work
-from mgu.study.stops import heard
+from mgu.study.stops import hear, held
 from mgu.study.workers import ENDS, Death, Job, Waiting, stall
 
 #: Seconds between two looks at the cluster's nodes, and after which it is told that a job waits for its resources.
@@ -114,7 +114,7 @@ class OnRay:
             if self._told:
                 yield self._told.popleft()
             else:
-                self._listen(max(0.0, until - time.monotonic()))
+                self._listen(min(LOOK_S, max(0.0, until - time.monotonic())))
 
     def __enter__(self) -> Self:
         return self
@@ -122,16 +122,16 @@ class OnRay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for running in self._running:
-            ray.cancel(running, force=True)
-        ray.kill(self._mailbox)
-        if self._joined:
-            ray.shutdown()
+        with held():
+            for running in self._running:
+                ray.cancel(running, force=True)
+            ray.kill(self._mailbox)
+            if self._joined:
+                ray.shutdown()
 
     def _listen(self, most_s: float) -> None:
         """Hear what is told next, and of tasks that have ended, for so many seconds at most."""
-        with heard():  # here, since Ray would make another stop of it
-            pass
+        hear()  # here, since Ray would make another stop of it
         self._taken = self._taken or self._mailbox.take.remote()
         ready, _ = ray.wait([self._taken, *self._running], timeout=most_s, fetch_local=False)
         for reference in ready:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mgu.study.stops import STOPS, heard
+from mgu.study.stops import STOPS, heard, held
 from mgu.study.workers import ENDS, Began, Death, Job, Place, Stall, failure, outcome, stall
 
 #: What the processes have imported before they are asked for anything, where they are forked from one that has. What is
@@ -113,8 +113,9 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for ours in list(self._running):
-            self._stop(ours)
+        with held():
+            for ours in list(self._running):
+                self._stop(ours)
 
     def _listen(self, until: float = math.inf) -> None:
         """Hear what is told next, and see who is late, up to a time of the monotonic clock."""

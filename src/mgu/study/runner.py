@@ -16,7 +16,7 @@ from mgu.history import Epoch, Result
 from mgu.study.budget import Budget
 from mgu.study.ledger import Ledger
 from mgu.study.mirror import Changes, apply
-from mgu.study.stops import held
+from mgu.study.stops import hear, held
 from mgu.study.trial import Record, Trial
 from mgu.study.workers import Answer, Began, Changed, Death, Failure, Job, Kept, Refusal, Stall, Waiting, Workers
 
@@ -106,7 +106,9 @@ def _run(
             _drop_checkpoints(ledger.folder, record.trial)  # of a driver that was killed before it did
     spent = ""
     while waiting or under_way:
+        hear()
         while waiting and len(under_way) < workers.slots:
+            hear()
             if spent := budget.exceeded(ledger.records()):
                 waiting.clear()
                 break

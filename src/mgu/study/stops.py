@@ -17,19 +17,26 @@ _came: list[int] = []
 @contextmanager
 def held() -> Iterator[None]:
     """In the block the first of them waits for ``heard``, or the end, to do what it does otherwise; a second one does
-    not. In another thread than the main one, which alone hears of signals, it is as if it were not there."""
+    not. An error that ends the block is told rather than a stop that came. In another thread than the main one, which
+    alone hears of signals, it is as if it were not there."""
     if _otherwise or threading.current_thread() is not threading.main_thread():
         yield
         return
-    known = {number: signal.getsignal(number) for number in STOPS}
-    _otherwise.update({number: does for number, does in known.items() if does is not None})  # None: not Python's own
-    _hold()
     try:
+        does = {number: signal.getsignal(number) for number in STOPS}
+        _otherwise.update({number: it for number, it in does.items() if it not in (None, signal.SIG_IGN)})
+        _hold()
         yield
+    except Exception:
+        _came.clear()
+        raise
     finally:
-        _release()
-        _otherwise.clear()
-        _send_again()
+        try:
+            _release()
+        finally:  # one that came in the midst of that
+            _release()
+            _otherwise.clear()
+            _send_again()
 
 
 @contextmanager
@@ -38,12 +45,18 @@ def heard() -> Iterator[None]:
     if not _otherwise or threading.current_thread() is not threading.main_thread():
         yield
         return
-    _release()
     try:
+        _release()
         _send_again()
         yield
     finally:
         _hold()
+
+
+def hear() -> None:
+    """Where nothing is half done: one that came does what it does otherwise."""
+    with heard():
+        pass
 
 
 def _hold() -> None:
