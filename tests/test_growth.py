@@ -50,7 +50,7 @@ def test_the_driver_hears_one_after_the_other(seconds, workers):
     assert alone.makespan == pytest.approx(sum(seconds) + 7 * len(seconds))
 
 
-def test_what_is_written_is_so_at_epochs_ends_and_a_second_apart():
+def test_what_is_written_is_so_at_epochs_ends_and_seconds_apart():
     kinds = [kind for _, kind in Length(4.0, 16).told()]
     assert (kinds.count(EPOCH), kinds.count(CHECKPOINT)) == (4, 2)
     assert (kinds[0], kinds[-1]) == (BEGAN, ANSWER)

@@ -13,6 +13,6 @@ def test_going_on_in_the_soft_and_in_the_plain_network_gives_the_same_bits(tmp_p
         tmp_path,
         lambda network: network.get_weights(),
         lambda: keras.utils.set_random_seed(99),  # the state of random numbers is the checkpoint's
-        lambda steps: (7, steps),
+        lambda steps: (1, 7, steps),
         framework="keras",
     )

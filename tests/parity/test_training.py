@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from unittest.mock import MagicMock
 
@@ -137,11 +139,18 @@ def test_a_divergence_is_one(data):
     assert result.status == "diverged"
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="it compiles both networks anew")
 def test_quantities():
     result = fit(MGU, load_data("diabetes"), Recipe(epochs=2), framework="keras").result
     assert result.status == "finished"
     assert result.test_answers.r2 == pytest.approx(result.test_score)
+
+
+PREDICT = """
+import sys
+sys.modules["mgu"] = None
+import keras, numpy as np
+np.save(sys.argv[3], keras.saving.load_model(sys.argv[1]).predict(np.load(sys.argv[2]), verbose=0))
+"""
 
 
 SPACE = """
@@ -174,4 +183,9 @@ def test_a_study_with_keras_is_no_study_with_torch(tmp_path):
 
     folder = study / "trials" / "TINY_MGU_001-seed0" / "hardened"
     assert json.loads((folder / "model.json").read_text())["classes"] == [str(digit) for digit in range(10)]
-    assert keras.saving.load_model(folder / "model.keras").output_shape == (None, 10)
+    x = np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype("float32")
+    np.save(tmp_path / "x.npy", x)
+    arguments = [folder / "model.keras", tmp_path / "x.npy", tmp_path / "y.npy"]
+    subprocess.run([sys.executable, "-c", PREDICT, *map(str, arguments)], check=True, capture_output=True)
+    here = keras.saving.load_model(folder / "model.keras").predict(x, verbose=0)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), here, rtol=1e-4, atol=1e-5)
